@@ -18,6 +18,20 @@ _CONDITION = re.compile(
 )
 
 
+def version_number(text: str) -> int:
+    """The version that a text names, ``v2`` or ``2``; 0 for none.
+
+    Raises:
+        UsageError: It names none.
+    """
+    if not text:
+        return 0
+    match = re.fullmatch(r"v?([1-9]\d{0,8})", text.strip().lower(), re.ASCII)
+    if match is None:
+        raise UsageError(f"{text!r} is no version to hold a draft against", hint="write --against v2")
+    return int(match[1])
+
+
 @dataclass(frozen=True, slots=True)
 class Number:
     """What a condition may be about.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,8 @@ from analytics.warehouse.warehouse import Warehouse
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analytics.estimates.arrays import Bools, Floats
+
 MOST_RUNS = 1_000_000
 """Runs that are tried; of more, an even part is taken."""
 NEAR = 1e-9
@@ -26,7 +28,7 @@ NEAR = 1e-9
 _COLUMNS = ("execution_id", "created_at", "external_user_id", "points", "case_name", "weight")
 _TRIED = (
     "label", "low", "high", "would_case", "knows_case", "code", "visits", "missing", "is_decided", "is_changed", "is_own",
-    "is_contradicted",
+    "is_contradicted", "is_base_known",
 )  # fmt: skip
 
 
@@ -64,7 +66,8 @@ class RehearsedRuns:
             that the program pays, the same where that is decided; ``would_case``, ``knows_case``, ``code`` of a failure, ``visits``
             (nodes, as the cap counts them; NaN where not known), ``missing`` (what the log does not tell), ``is_decided``,
             ``is_changed`` (decided, and paid otherwise than it was), ``is_own`` (its own program gives the run again),
-            ``is_contradicted`` (its own program gives something else: what ran was another one).
+            ``is_contradicted`` (its own program gives something else: what ran was another one), ``is_base_known`` (what the run
+            is held against is known). Where the program is held against another one, ``points`` and ``case_name`` are that one's.
         versions: Of the strategy, in the order in which they ran.
         share: The part of the runs that was taken, 1 for all.
     """
@@ -84,91 +87,182 @@ class RehearsedRuns:
         return sum(version.failed_count for version in self.versions)
 
 
-def rehearse_runs(
-    lake: Warehouse, realm: str | None, groups: Mapping[str, Group], program: Definition, *, most: int = MOST_RUNS
-) -> RehearsedRuns:
-    """Try a program on the runs of each version.
+class RunInputs:
+    """What the logged runs of a strategy read: read once, for as many programs as are tried on it.
 
     Args:
         lake: Where the runs are.
         realm: Their tenant.
         groups: Label → the logged runs of a version in the window.
-        program: What is tried.
-        most: Runs to try; of more, an even part of every version is taken.
+        most: Runs to try at most; of more, an even part of every version is taken.
     """
-    import pandas as pd
 
-    logged = {label: len(group.paid) for label, group in groups.items()}
-    share = min(1.0, most / max(1, sum(logged.values())))
-    parts, versions = [], []
-    for label, group in groups.items():
-        inputs = _inputs(lake, realm, group, program, share)
-        rows = _tried(label, inputs, program) if isinstance(inputs, Inputs) else None
-        if rows is not None:
-            parts.append(rows)
-        versions.append(
-            VersionRuns(
-                label,
-                group.strategy_id or "",
-                group.strategy_version or 0,
-                logged[label],
-                len(group.failed),
-                0 if rows is None else len(rows),
-                0 if rows is None else int(rows["is_own"].sum()),
-                inputs if isinstance(inputs, str) else "",
+    def __init__(
+        self, lake: Warehouse, realm: str | None, groups: Mapping[str, Group], *, most: int = MOST_RUNS
+    ) -> None:
+        self._lake, self._realm, self._groups = lake, realm, groups
+        self._logged = {label: len(group.paid) for label, group in groups.items()}
+        self._quotas = quotas(self._logged, most)
+        self._share = min(1.0, most / max(1, sum(self._logged.values())))
+        self._read: dict[str, Inputs | str] = {}
+        self._own: dict[str, tuple[Bools, Bools]] = {}
+
+    def tried(self, program: Definition, beside: Definition | None = None) -> RehearsedRuns:
+        """Try a program on the runs of each version.
+
+        Args:
+            program: What is tried.
+            beside: A program whose pay the runs are held against, in place of what they were paid; None for that.
+        """
+        import pandas as pd
+
+        parts, versions = [], []
+        for label, group in self._groups.items():
+            inputs = self._inputs(label, group, (program,) if beside is None else (program, beside))
+            rows = self._tried(label, inputs, program, beside) if isinstance(inputs, Inputs) else None
+            if rows is not None:
+                parts.append(rows)
+            versions.append(
+                VersionRuns(
+                    label,
+                    group.strategy_id or "",
+                    group.strategy_version or 0,
+                    self._logged[label],
+                    len(group.failed),
+                    0 if rows is None else len(rows),
+                    0 if rows is None else int(rows["is_own"].sum()),
+                    inputs if isinstance(inputs, str) else "",
+                )
             )
+        columns = [*_COLUMNS, *_TRIED]
+        rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+        return RehearsedRuns(rows[columns], tuple(versions), self._share)
+
+    def _inputs(self, label: str, group: Group, programs: Iterable[Definition]) -> Inputs | str:
+        """What a version's runs read, or why that is not known, or is of no use to these programs."""
+        if label not in self._read:
+            self._read[label] = self._read_inputs(group, self._quotas[label])
+        found = self._read[label]
+        if isinstance(found, str):
+            return found
+        own = wraps(found.variants.definition)
+        if any({own, wraps(program)} == {True, False} for program in programs):
+            return "one program stands alone and the other wraps a built-in, which would have been asked anew"
+        return found
+
+    def _read_inputs(self, group: Group, quota: int) -> Inputs | str:
+        if not len(group.paid):
+            return "none of its logged runs was paid"
+        if group.strategy_id is None:
+            return "its rows are of several versions"
+        if not quota:
+            return "fewer runs are tried than there are versions"
+        variants = find_variants(self._lake, self._realm, group)
+        if variants is None:
+            return "its definition is not in the lake"
+        if variants.doubt:
+            return variants.doubt
+        inputs = _at_most(read_inputs(self._lake, variants, most=quota), quota)
+        return inputs if len(inputs.rows) else "no run of it has a trace that fits its program"
+
+    def _tried(self, label: str, inputs: Inputs, program: Definition, beside: Definition | None) -> pd.DataFrame:
+        if label not in self._own:
+            self._own[label] = _given_again(inputs)
+        is_own, is_contradicted = self._own[label]
+        rows, results = inputs.rows, _replayed(program, inputs)
+        points = rows["points"].to_numpy(float)
+        base, base_cases, is_base = points, rows["case_name"].tolist(), np.ones(len(rows), dtype=bool)
+        low, high = _bounds(results)
+        missing = [one.missing for one in results]
+        if beside is not None:
+            others = _replayed(beside, inputs)
+            least, most = _bounds(others)
+            is_base = np.array([one.missing is None for one in others], dtype=bool) & np.isfinite(least)
+            base = np.where(is_base, least, points)
+            base_cases = [one.case_name if isinstance(one.case_name, str) else None for one in others]
+            # Where the other program's pay is open, what is known is how far the two may lie apart.
+            with np.errstate(invalid="ignore"):
+                low, high = np.where(is_base, low, points + low - most), np.where(is_base, high, points + high - least)
+            missing = [
+                one if is_known else one or other.missing
+                for one, other, is_known in zip(missing, others, is_base.tolist(), strict=True)
+            ]
+        is_decided = np.array([one is None for one in missing], dtype=bool) & np.isfinite(low)
+        visits = [math.nan if one.visits is None else float(one.visits) for one in results]
+        return rows[list(_COLUMNS)].assign(
+            label=label,
+            points=base,
+            case_name=base_cases,
+            low=low,
+            high=high,
+            # A case that is no text is one that the log cannot hold.
+            would_case=[name if isinstance(name := one.case_name, str) else None for one in results],
+            knows_case=[one.knows_case for one in results],
+            code=[one.code for one in results],
+            visits=visits,
+            missing=missing,
+            is_decided=is_decided,
+            is_changed=is_decided & ~np.isclose(base, np.where(is_decided, low, base), rtol=NEAR, atol=NEAR),
+            is_own=is_own,
+            is_contradicted=is_contradicted,
+            is_base_known=is_base,
         )
-    columns = [*_COLUMNS, *_TRIED]
-    rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-    return RehearsedRuns(rows[columns], tuple(versions), share)
 
 
-def _inputs(lake: Warehouse, realm: str | None, group: Group, program: Definition, share: float) -> Inputs | str:
-    """What a version's runs read, or why that is not known."""
-    if not len(group.paid):
-        return "none of its logged runs was paid"
-    if group.strategy_id is None:
-        return "its rows are of several versions"
-    variants = find_variants(lake, realm, group)
-    if variants is None:
-        return "its definition is not in the lake"
-    if variants.doubt:
-        return variants.doubt
-    if {wraps(variants.definition), wraps(program)} == {True, False}:
-        return "one program stands alone and the other wraps a built-in, which would have been asked anew"
-    most = math.ceil(share * variants.logged_count) if share < 1 else variants.logged_count
-    inputs = read_inputs(lake, variants, most=max(1, most))
-    return inputs if len(inputs.rows) else "no run of it has a trace that fits its program"
+def quotas(logged: Mapping[str, int], most: int) -> dict[str, int]:
+    """How many runs of each version are tried: in proportion, together at most so many, and of each version one while that can be.
+
+    Args:
+        logged: Label → logged runs.
+        most: Together.
+    """
+    count = sum(logged.values())
+    if count <= most:
+        return dict(logged)
+    found = {label: max(min(1, own), most * own // count) for label, own in logged.items()}
+    over = sum(found.values()) - most
+    for label in sorted(found, key=lambda one: -found[one]):
+        less = min(max(0, over), found[label] - 1) if found[label] else 0
+        found[label], over = found[label] - less, over - less
+    for label in sorted(found, key=lambda one: logged[one]):  # there are more versions than runs to try
+        if over > 0 and found[label]:
+            found[label], over = 0, over - 1
+    return found
 
 
-def _tried(label: str, inputs: Inputs, program: Definition) -> pd.DataFrame:
-    own, other = Replayer(inputs.variants.definition, inputs), Replayer(program, inputs)
-    results, is_own, is_contradicted = [], [], []
-    for values, run in zip(inputs.values, PaidRun.of(inputs.rows), strict=True):
-        again = own.run(run, values)
+def _at_most(inputs: Inputs, quota: int) -> Inputs:
+    """Not more runs than wanted: a part by a hash of ids holds a few more or less.
+
+    The rows are in the order of their ids, which are random: every so-manieth of them is an even part again.
+    """
+    count = len(inputs.rows)
+    if count <= quota:
+        return inputs
+    taken = np.arange(quota) * count // quota
+    rows = inputs.rows.iloc[taken].reset_index(drop=True)
+    rows["weight"] = rows["weight"] * (count / quota)
+    values = [inputs.values[place] for place in taken.tolist()]
+    return replace(inputs, rows=rows, values=values, share=inputs.share * quota / count)
+
+
+def _replayed(program: Definition, inputs: Inputs) -> list[ReplayOutcome]:
+    replayer = Replayer(program, inputs)
+    return [replayer.run(run, values) for values, run in zip(inputs.values, PaidRun.of(inputs.rows), strict=True)]
+
+
+def _bounds(results: list[ReplayOutcome]) -> tuple[Floats, Floats]:
+    low, high = (np.array([getattr(one, name) for one in results], dtype=float) for name in ("low", "high"))
+    return low, high
+
+
+def _given_again(inputs: Inputs) -> tuple[Bools, Bools]:
+    """Of each run, whether its own program gives its points and case again, and whether that surely gives something else."""
+    is_own, is_contradicted = [], []
+    own = _replayed(inputs.variants.definition, inputs)
+    for again, run in zip(own, PaidRun.of(inputs.rows), strict=True):
         is_own.append(again.low == again.high == run.points and again.case_name == run.case_name)
         is_contradicted.append(_contradicts(again, run))
-        results.append(other.run(run, values))
-    rows = inputs.rows
-    low, high = (np.array([getattr(one, name) for one in results], dtype=float) for name in ("low", "high"))
-    is_decided = np.array([one.missing is None for one in results]) & np.isfinite(low)
-    points = rows["points"].to_numpy(float)
-    visits = [math.nan if one.visits is None else float(one.visits) for one in results]
-    return rows[list(_COLUMNS)].assign(
-        label=label,
-        low=low,
-        high=high,
-        # A case that is no text is one that the log cannot hold.
-        would_case=[name if isinstance(name := one.case_name, str) else None for one in results],
-        knows_case=[one.knows_case for one in results],
-        code=[one.code for one in results],
-        visits=visits,
-        missing=[one.missing for one in results],
-        is_decided=is_decided,
-        is_changed=is_decided & ~np.isclose(points, np.where(is_decided, low, points), rtol=NEAR, atol=NEAR),
-        is_own=is_own,
-        is_contradicted=is_contradicted,
-    )
+    return np.array(is_own, dtype=bool), np.array(is_contradicted, dtype=bool)
 
 
 def _contradicts(again: ReplayOutcome, run: PaidRun) -> bool:
