@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analytics.findings.post_mortem.groups import Group
-from analytics.findings.replay.replay_run import Inputs, PaidRun, Replayer, ReplayOutcome, read_inputs, wraps
+from analytics.findings.replay.replay_run import Inputs, Replayer, ReplayOutcome, read_inputs, wraps
 from analytics.findings.replay.run_evidence import Definition
 from analytics.findings.replay.trace_variants import find_variants
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from analytics.estimates.arrays import Array, Bools, Floats, Ints
 
 MOST_RUNS = 1_000_000
 """Runs that are tried; of more, an even part is taken."""
@@ -25,8 +27,8 @@ NEAR = 1e-9
 
 _COLUMNS = ("execution_id", "created_at", "external_user_id", "points", "case_name", "weight")
 _TRIED = (
-    "label", "low", "high", "would_case", "knows_case", "code", "visits", "missing", "is_decided", "is_changed", "is_own",
-    "is_contradicted",
+    "label", "low", "high", "would_case", "knows_case", "code", "visits", "nodes", "own_nodes", "hits", "missing", "is_decided",
+    "is_changed", "is_own", "is_contradicted",
 )  # fmt: skip
 
 
@@ -39,8 +41,10 @@ class VersionRuns:
         strategy_id, strategy_version: The version.
         logged_count: Its logged ok runs with finite points.
         failed_count: Its logged failed runs: they leave no input to try.
+        unpaid_count: Its logged ok runs without points that can be added up: none, NaN or infinite.
         tried_count: Runs that were tried; less than logged where a part was taken, or a trace is missing or does not fit.
         own_count: Of the tried ones, those whose points and case their own program gives again.
+        contradicted_count: Those for which it gives something else; of the rest a cut trace does not tell.
         reason: Why none was tried, in a clause; empty otherwise.
     """
 
@@ -52,6 +56,13 @@ class VersionRuns:
     tried_count: int
     own_count: int
     reason: str = ""
+    contradicted_count: int = 0
+    unpaid_count: int = 0
+
+    @property
+    def open_count(self) -> int:
+        """Tried runs of which a cut trace does not tell whether their own program gives them again."""
+        return self.tried_count - self.own_count - self.contradicted_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,9 @@ class RehearsedRuns:
         rows: Grain: tried logged run. ``execution_id``, ``created_at``, ``external_user_id``, ``points`` and ``case_name`` as they
             were paid, ``weight`` (runs it stands for), ``label`` of its version; ``low`` and ``high``, the least and the most
             that the program pays, the same where that is decided; ``would_case``, ``knows_case``, ``code`` of a failure, ``visits``
-            (nodes, as the cap counts them; NaN where not known), ``missing`` (what the log does not tell), ``is_decided``,
+            (nodes, as the cap counts them; NaN where not known), ``nodes`` (as the log counts them, entries of the trace; NaN
+            likewise) and ``own_nodes`` (the same of its own program), ``hits`` (the branches of rules that it takes, a bit each as
+            `program.branches` numbers them), ``missing`` (what the log does not tell), ``is_decided``,
             ``is_changed`` (decided, and paid otherwise than it was), ``is_own`` (its own program gives the run again),
             ``is_contradicted`` (its own program gives something else: what ran was another one).
         versions: Of the strategy, in the order in which they ran.
@@ -77,6 +90,11 @@ class RehearsedRuns:
     def logged_count(self) -> int:
         """Logged ok runs with finite points."""
         return sum(version.logged_count for version in self.versions)
+
+    @property
+    def unpaid_count(self) -> int:
+        """Logged ok runs without points that can be added up."""
+        return sum(version.unpaid_count for version in self.versions)
 
     @property
     def failed_count(self) -> int:
@@ -98,7 +116,7 @@ def rehearse_runs(
     """
     import pandas as pd
 
-    logged = {label: len(group.paid) for label, group in groups.items()}
+    logged = {label: group.paid_count for label, group in groups.items()}
     share = min(1.0, most / max(1, sum(logged.values())))
     parts, versions = [], []
     for label, group in groups.items():
@@ -116,6 +134,8 @@ def rehearse_runs(
                 0 if rows is None else len(rows),
                 0 if rows is None else int(rows["is_own"].sum()),
                 inputs if isinstance(inputs, str) else "",
+                0 if rows is None else int((rows["is_contradicted"] & ~rows["is_own"]).sum()),
+                int((group.rows["status"] == "ok").sum()) - logged[label],
             )
         )
     columns = [*_COLUMNS, *_TRIED]
@@ -125,7 +145,7 @@ def rehearse_runs(
 
 def _inputs(lake: Warehouse, realm: str | None, group: Group, program: Definition, share: float) -> Inputs | str:
     """What a version's runs read, or why that is not known."""
-    if not len(group.paid):
+    if not group.paid_count:
         return "none of its logged runs was paid"
     if group.strategy_id is None:
         return "its rows are of several versions"
@@ -142,38 +162,83 @@ def _inputs(lake: Warehouse, realm: str | None, group: Group, program: Definitio
 
 
 def _tried(label: str, inputs: Inputs, program: Definition) -> pd.DataFrame:
-    own, other = Replayer(inputs.variants.definition, inputs), Replayer(program, inputs)
-    results, is_own, is_contradicted = [], [], []
-    for values, run in zip(inputs.values, PaidRun.of(inputs.rows), strict=True):
-        again = own.run(run, values)
-        is_own.append(again.low == again.high == run.points and again.case_name == run.case_name)
-        is_contradicted.append(_contradicts(again, run))
-        results.append(other.run(run, values))
+    """Rows of ``RehearsedRuns`` of one version. What is alike for many runs is worked out once."""
+    own, other = (Outcomes.of(*Replayer(one, inputs).all()) for one in (inputs.variants.definition, program))
     rows = inputs.rows
-    low, high = (np.array([getattr(one, name) for one in results], dtype=float) for name in ("low", "high"))
-    is_decided = np.array([one.missing is None for one in results]) & np.isfinite(low)
-    points = rows["points"].to_numpy(float)
-    visits = [math.nan if one.visits is None else float(one.visits) for one in results]
+    points, case_name = rows["points"].to_numpy(float), _texts(rows["case_name"].tolist())
+    is_decided = ~other.is_missing & np.isfinite(other.low)
     return rows[list(_COLUMNS)].assign(
         label=label,
-        low=low,
-        high=high,
-        # A case that is no text is one that the log cannot hold.
-        would_case=[name if isinstance(name := one.case_name, str) else None for one in results],
-        knows_case=[one.knows_case for one in results],
-        code=[one.code for one in results],
-        visits=visits,
-        missing=[one.missing for one in results],
+        low=other.low,
+        high=other.high,
+        would_case=other.case_name,
+        knows_case=other.knows_case,
+        code=other.code,
+        visits=other.visits,
+        nodes=other.nodes,
+        own_nodes=own.nodes,
+        hits=other.hits,
+        missing=other.missing,
         is_decided=is_decided,
-        is_changed=is_decided & ~np.isclose(points, np.where(is_decided, low, points), rtol=NEAR, atol=NEAR),
-        is_own=is_own,
-        is_contradicted=is_contradicted,
+        is_changed=is_decided & ~np.isclose(points, np.where(is_decided, other.low, points), rtol=NEAR, atol=NEAR),
+        is_own=(own.low == points) & (own.high == points) & (own.case_name == case_name),
+        is_contradicted=own.contradict(points, case_name),
     )
 
 
-def _contradicts(again: ReplayOutcome, run: PaidRun) -> bool:
-    """Whether a run was surely not paid by the program that is tried again; what a cut trace leaves open is no contradiction."""
-    near = NEAR * max(1.0, abs(run.points))
-    if again.code is not None or not again.low - near <= run.points <= again.high + near:
-        return True
-    return again.knows_case and again.missing is None and again.case_name != run.case_name
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What a program makes of each run, a column each, as ``ReplayOutcome`` has it. A case that is no text is none."""
+
+    low: Floats
+    high: Floats
+    case_name: Array
+    knows_case: Bools
+    code: Array
+    has_failed: Bools
+    visits: Floats
+    nodes: Floats
+    hits: Array
+    missing: Array
+    is_missing: Bools
+
+    @classmethod
+    def of(cls, found: Sequence[ReplayOutcome], numbers: Ints) -> Outcomes:
+        """Of some outcomes, and for each run the number of its own."""
+
+        def floats(name: str) -> Floats:
+            values = [getattr(one, name) for one in found]
+            return np.array([math.nan if value is None else value for value in values], dtype=float)[numbers]
+
+        def texts(name: str) -> Array:
+            return _texts([getattr(one, name) for one in found])[numbers]
+
+        hits = np.empty(len(found), dtype=object)  # a bit for each branch may be more than any number of numpy has
+        hits[:] = [one.hits for one in found]
+        code, missing = texts("code"), texts("missing")
+        return cls(
+            floats("low"), floats("high"), texts("case_name"), floats("knows_case").astype(bool), code, _is_text(code),
+            floats("visits"), floats("nodes"), hits[numbers], missing, _is_text(missing),
+        )  # fmt: skip
+
+    def contradict(self, points: Floats, case_name: Array) -> Bools:
+        """Which runs were surely not paid by this program; what a cut trace leaves open is no contradiction.
+
+        Args:
+            points, case_name: What each run was paid.
+        """
+        near = NEAR * np.maximum(1.0, np.abs(points))
+        is_outside = (points < self.low - near) | (points > self.high + near)
+        is_other_case: Bools = self.knows_case & ~self.is_missing & (self.case_name != case_name)
+        return is_outside | self.has_failed | is_other_case
+
+
+def _texts(values: list[object]) -> Array:
+    """Texts, and None for all else: a case that is no text is one that the log cannot hold."""
+    found = np.empty(len(values), dtype=object)
+    found[:] = [value if isinstance(value, str) else None for value in values]
+    return found
+
+
+def _is_text(values: Array) -> Bools:
+    return np.array([value is not None for value in values.tolist()], dtype=bool)
