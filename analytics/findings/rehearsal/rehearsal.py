@@ -7,6 +7,7 @@ says only how well the sampled log tells it. That users would have behaved other
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,12 @@ from analytics.estimates.comparisons import Relative
 from analytics.estimates.estimate import Estimate
 from analytics.findings.post_mortem.family import Family, family_runs
 from analytics.findings.post_mortem.groups import Group, group_of, run_estimate
+from analytics.findings.rehearsal.branch_hits import BranchHits, branch_hits
+from analytics.findings.rehearsal.drift import Drift, drift
 from analytics.findings.rehearsal.rehearsed_runs import MOST_RUNS, RehearsedRuns, RunInputs
+from analytics.findings.rehearsal.run_time import RunTime, run_time
+from analytics.findings.rehearsal.transitions import Transition, transitions
+from analytics.findings.rehearsal.user_groups import UserGroup, user_groups
 from analytics.findings.replay.paired import Moved, mean_of, moved_cases, relative, total_of
 from analytics.findings.replay.replay_run import wraps
 from analytics.findings.replay.run_evidence import Definition, definition
@@ -35,6 +41,8 @@ if TYPE_CHECKING:
 
 _MOST_USERS = 5
 _MOST_MISSING = 8
+_NOT_READ = re.compile(r"field '(?P<path>.*)' was not precomputed", re.DOTALL)
+"""How the interpreter says that a run has no value for a field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,7 @@ class Unknown:
 
     Attributes:
         reason: In words: a field that was not recorded, a built-in that would have been asked otherwise.
+        path: Of the field that was not recorded; None where that is not what is missing.
         logged_count: Tried logged runs that lack it.
         share: Of the tried runs.
     """
@@ -84,6 +93,7 @@ class Unknown:
     reason: str
     logged_count: int
     share: Estimate
+    path: str | None = None
 
 
 class Rehearsal:
@@ -300,6 +310,43 @@ class Rehearsal:
         return [move.reversed for move in moved_cases(named[rows["is_changed"].to_numpy(bool)])]
 
     @cached_property
+    def transitions(self) -> list[Transition]:
+        """All decided runs by the case they were paid in and the one the program pays, rare cases together."""
+        return transitions(self._decided)
+
+    @cached_property
+    def running(self) -> tuple[str, Definition] | None:
+        """Label and program of the version that ran last, of those whose program is in the lake."""
+        for version in reversed(self.tried.versions):
+            program = (
+                definition(self.lake, version.strategy_id, version.strategy_version) if version.strategy_id else None
+            )
+            if program is not None:
+                return version.label, program
+        return None
+
+    @cached_property
+    def branches(self) -> list[BranchHits]:
+        """The branches of the program's rules, and how many tried runs take each."""
+        return branch_hits(self.program, self._decided)
+
+    @cached_property
+    def time(self) -> RunTime:
+        """How long a run of the program will take, beside one of those that ran."""
+        running = self.running[1] if self.running is not None else None
+        return run_time(self.lake, self.family, self.tried.rows, self.program, running, self.since, self.until)
+
+    @cached_property
+    def drift(self) -> Drift:
+        """The difference day by day."""
+        return drift(self._decided, self._reach)
+
+    @cached_property
+    def user_groups(self) -> list[UserGroup]:
+        """Users by how many of their runs the log holds."""
+        return user_groups(self._decided, self._reach) if len(self._decided) else []
+
+    @cached_property
     def days(self) -> list[Totals]:
         """By UTC day."""
         days = self._decided["created_at"].dt.date.to_numpy()
@@ -348,7 +395,8 @@ class Rehearsal:
         found = []
         for reason, count in Counter(open_["missing"].tolist()).most_common(_MOST_MISSING):
             share = estimators.share_of_runs((rows["missing"] == reason).to_numpy(bool), rows["weight"])
-            found.append(Unknown(str(reason), count, share))
+            path = _NOT_READ.fullmatch(str(reason))
+            found.append(Unknown(str(reason), count, share, path["path"] if path is not None else None))
         return found
 
     @cached_property
