@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from analytics import sql
 from analytics.errors import UnknownNameError
@@ -110,6 +111,29 @@ def find_program(lake: Warehouse, family: Family, version: int = 0) -> VersionPr
 
 def last_run(lake: Warehouse, family: Family) -> list[tuple[str, int]]:
     """The versions that ran, the one whose run is the latest first."""
+    return [one.version for one in sorted(spans(lake, family), key=lambda one: one.last_at, reverse=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """When a version ran, as far as the log tells.
+
+    Attributes:
+        version: Strategy id and version.
+        first_at, last_at: Its first and last logged run, UTC.
+        logged_count: Its logged runs.
+    """
+
+    version: tuple[str, int]
+    first_at: datetime
+    last_at: datetime
+    logged_count: int
+
+
+def spans(lake: Warehouse, family: Family) -> list[Span]:
+    """When each version of a strategy ran, in the order in which they came."""
     asked = lake.sql(sql.text("rehearsal", "version_runs"), realm=family.realm, strategy_ids=family.strategy_ids)
-    rows = sorted(asked.fetchall(), key=lambda row: row[3], reverse=True)
-    return [(str(strategy), int(version)) for strategy, version, *_ in rows]
+    return [
+        Span((str(strategy), int(version)), first, last, int(count))
+        for strategy, version, first, last, count in asked.fetchall()
+    ]

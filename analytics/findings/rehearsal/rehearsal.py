@@ -106,6 +106,7 @@ class Rehearsal:
         since, until: The window, half-open, UTC.
         most: Runs to try at most; of more, an even part is taken.
         beside: Label and program of a version whose pay the runs are held against; None for what they were paid.
+        part: The part of the drawn runs that is read at all, as `part_to_read` gives it.
     """
 
     def __init__(
@@ -118,13 +119,17 @@ class Rehearsal:
         *,
         most: int = MOST_RUNS,
         beside: tuple[str, Definition] | None = None,
+        part: float = 1.0,
     ) -> None:
         self.lake, self.family, self.program = lake, family, program
-        self.since, self.until, self._most, self.beside = since, until, most, beside
+        self.since, self.until, self._most, self.beside, self._part = since, until, most, beside, part
 
     def of(self, program: Definition) -> Rehearsal:
         """Another program on the same runs, whose inputs are not read again."""
-        other = Rehearsal(self.lake, self.family, program, self.since, self.until, most=self._most, beside=self.beside)
+        other = Rehearsal(
+            self.lake, self.family, program, self.since, self.until, most=self._most, beside=self.beside,
+            part=self._part,
+        )  # fmt: skip
         vars(other).update(logged=self.logged, groups=self.groups, inputs=self.inputs, runs=self.runs)
         return other
 
@@ -136,7 +141,7 @@ class Rehearsal:
     @cached_property
     def logged(self) -> pd.DataFrame:
         """All logged runs of the window. Grain: logged run."""
-        return family_runs(self.lake, self.family, self.since, self.until)
+        return family_runs(self.lake, self.family, self.since, self.until, part=self._part)
 
     @cached_property
     def groups(self) -> dict[str, Group]:
@@ -151,7 +156,7 @@ class Rehearsal:
     @cached_property
     def inputs(self) -> RunInputs:
         """What the runs read, for any program."""
-        return RunInputs(self.lake, self.family.realm, self.groups, most=self._most)
+        return RunInputs(self.lake, self.family.realm, self.groups, most=self._most, part=self._part)
 
     @cached_property
     def tried(self) -> RehearsedRuns:

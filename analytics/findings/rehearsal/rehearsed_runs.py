@@ -111,12 +111,19 @@ class RunInputs:
         realm: Their tenant.
         groups: Label → the logged runs of a version in the window.
         most: Runs to try at most; of more, an even part of every version is taken.
+        part: The part of the drawn runs that the groups hold.
     """
 
     def __init__(
-        self, lake: Warehouse, realm: str | None, groups: Mapping[str, Group], *, most: int = MOST_RUNS
+        self,
+        lake: Warehouse,
+        realm: str | None,
+        groups: Mapping[str, Group],
+        *,
+        most: int = MOST_RUNS,
+        part: float = 1.0,
     ) -> None:
-        self._lake, self._realm, self._groups = lake, realm, groups
+        self._lake, self._realm, self._groups, self._part = lake, realm, groups, part
         self._logged = {label: group.paid_count for label, group in groups.items()}
         self._quotas = quotas(self._logged, most)
         self._share = min(1.0, most / max(1, sum(self._logged.values())))
@@ -175,7 +182,7 @@ class RunInputs:
             return "its rows are of several versions"
         if not quota:
             return "fewer runs are tried than there are versions"
-        variants = find_variants(self._lake, self._realm, group)
+        variants = find_variants(self._lake, self._realm, group, part=self._part)
         if variants is None:
             return "its definition is not in the lake"
         if variants.doubt:

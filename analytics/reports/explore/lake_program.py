@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from analytics.findings.rehearsal.lake_program import VersionProgram, find_program
 from analytics.program import edits
 from analytics.reports import page
 from analytics.reports.common import realm_name
 from analytics.reports.explore.lake_folder import tenant_of
+from analytics.reports.page.inline import shorten
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analytics.warehouse.warehouse import Warehouse
+
+
+_LONGEST: Final = 240
+"""Letters of a line that is shown; conditions of hundreds of operands are longer."""
 
 
 class LakeProgram(VersionProgram):
@@ -47,13 +52,16 @@ class LakeProgram(VersionProgram):
         """Which program it is."""
         return f"{self.family.name}, {self.name} · {realm_name(self.family.realm)}"
 
+    def _shown(self) -> list[str]:
+        return [shorten(page.visible(line), _LONGEST) for line in self.lines]
+
     def __repr__(self) -> str:
-        return "\n".join([page.visible(self.title), *(f"  {page.visible(line)}" for line in self.lines)])
+        return "\n".join([page.visible(self.title), *(f"  {line}" for line in self._shown())])
 
     def _repr_mimebundle_(self, **_asked_for: object) -> tuple[dict[str, str], dict[str, Any]]:
         told = [
             page.subhead(page.author(self.title, 200)),
-            page.code("\n".join(page.visible(one) for one in self.lines)),
+            page.code("\n".join(self._shown())),
         ]
         return page.Block(page.Markup("").join(one.html for one in told), repr(self), "answer")._repr_mimebundle_()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analytics.findings.rehearsal.look_back import look_back
 from analytics.findings.replay.run_evidence import definition, pieces
 from analytics.program import MAX_NODES, published_size, words
 from analytics.program.compare import compare
@@ -15,6 +16,7 @@ from analytics.reports.common import SummaryBlock, masked, realm_name, summary_b
 from analytics.reports.page import Column, number
 from analytics.reports.receipt.receipt import of_evidence
 from analytics.reports.rehearsal import wording
+from analytics.reports.rehearsal.look_back import looked_back
 from analytics.reports.small_cells import SmallCells
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from analytics.estimates.estimate import Estimate
     from analytics.findings.rehearsal.gate import Condition
+    from analytics.findings.rehearsal.look_back import LookBack
     from analytics.findings.rehearsal.rehearsal import Rehearsal, Totals
     from analytics.findings.replay.run_evidence import Definition
     from analytics.reports.page import Block
@@ -359,7 +362,17 @@ class RehearsalReport:
             f"{'was' if found.tried.logged_count == 1 else 'were'} tried; "
             f"{number.counted(found.tried.failed_count, 'logged failure')} left no input to try."
         )
-        return page.section("sure", "How sure are we?", [], text, [page.table(rows, columns)])
+        return page.section("sure", "How sure are we?", [], text, [page.table(rows, columns), *self._looked_back()])
+
+    @cached_property
+    def looked_back(self) -> list[LookBack]:
+        """What rehearsals of the last versions would have said, and what came."""
+        found = self.inquiry
+        return look_back(found.lake, found.family, found.until - found.since)
+
+    def _looked_back(self) -> list[Block]:
+        """The same as a table. It tells of other windows than this report's, which may rest on fewer users."""
+        return [] if self._small else looked_back(self.looked_back)
 
     # ---- for programs ----------------------------------------------------------------------------------------------
 
