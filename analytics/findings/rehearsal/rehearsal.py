@@ -10,18 +10,20 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analytics import sql
 from analytics.estimates import estimators
 from analytics.estimates.comparisons import Relative
 from analytics.estimates.estimate import Estimate
 from analytics.findings.post_mortem.family import Family, family_runs
 from analytics.findings.post_mortem.groups import Group, group_of, run_estimate
+from analytics.findings.rehearsal.beyond import possible
 from analytics.findings.rehearsal.branch_hits import BranchHits, branch_hits
 from analytics.findings.rehearsal.drift import Drift, drift
 from analytics.findings.rehearsal.rehearsed_runs import MOST_RUNS, RehearsedRuns, RunInputs
@@ -96,6 +98,20 @@ class Unknown:
     path: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A version of the family in the source's table of definitions.
+
+    Attributes:
+        strategy_id, version: Which.
+        status: ``DRAFT``, ``PUBLISHED`` or ``ARCHIVED`` when the lake was extracted.
+    """
+
+    strategy_id: str
+    version: int
+    status: str
+
+
 class Rehearsal:
     """The facts of one rehearsal, each worked out when it is first asked for.
 
@@ -167,6 +183,11 @@ class Rehearsal:
     def runs(self) -> Estimate:
         """Runs of the window, logged or not."""
         return run_estimate(self.logged)
+
+    @cached_property
+    def tried_runs(self) -> Estimate:
+        """Runs that the tried ones stand for."""
+        return estimators.runs_of_rows(self.tried.rows["weight"].to_numpy(float))
 
     @cached_property
     def _decided(self) -> pd.DataFrame:
@@ -330,6 +351,23 @@ class Rehearsal:
                 return version.label, program
         return None
 
+    @property
+    def running_id(self) -> str | None:
+        """Id of the version that ran last; None where several ids share a label, or none ran."""
+        return next((version.strategy_id for version in reversed(self.tried.versions) if version.strategy_id), None)
+
+    @cached_property
+    def standing(self) -> Standing | None:
+        """The family's version that this program is; None for one that is in no table yet."""
+        known = self.lake.sql(
+            sql.text("rehearsal", "standings"), realm=self.family.realm, family=self.family.name
+        ).fetchall()
+        for strategy, version, status in known:
+            found = definition(self.lake, strategy, version)
+            if found is not None and found.ast == self.program.ast and found.built_in == self.program.built_in:
+                return Standing(str(strategy), int(version), str(status))
+        return None
+
     @cached_property
     def branches(self) -> list[BranchHits]:
         """The branches of the program's rules, and how many tried runs take each."""
@@ -371,7 +409,17 @@ class Rehearsal:
         gains = ((rows["low"] - rows["points"]) * rows["weight"]).groupby(rows["external_user_id"]).sum()
         ordered = gains[~np.isclose(gains, 0.0)].sort_values(ascending=False, kind="stable")
         winners, losers = ordered[ordered > 0].index[:_MOST_USERS], ordered[ordered < 0].index[::-1][:_MOST_USERS]
-        return list(self._parts(_texts(rows["external_user_id"]), [*winners, *losers]))
+        of = _texts(rows["external_user_id"])
+        points, would, weight = (rows[name].to_numpy(float) for name in ("points", "low", "weight"))
+        found = []
+        for part in self._parts(of, [*winners, *losers]):
+            own = of == part.name
+            paid, then = (
+                possible(total, values, own, weight) for total, values in ((part.paid, points), (part.would, would))
+            )
+            difference = possible(part.difference, would - points, own, weight)
+            found.append(replace(part, paid=paid, would=then, difference=difference))
+        return found
 
     def _parts(self, of: np.ndarray, names: object) -> Iterator[Totals]:
         rows = self._decided
@@ -412,12 +460,24 @@ class Rehearsal:
         return int(known.max()) if len(known) else None
 
     @cached_property
+    def recased(self) -> npt.NDArray[np.bool_]:
+        """Which tried logged runs are paid the same, in another case."""
+        rows = self.tried.rows
+        is_same = (
+            rows["is_decided"]
+            & rows["code"].isna()
+            & ~rows["is_changed"].astype(bool)
+            & rows["knows_case"].astype(bool)
+        )
+        found: npt.NDArray[np.bool_] = is_same.to_numpy(bool) & (
+            _texts(rows["case_name"]) != _texts(rows["would_case"])
+        )
+        return found
+
+    @property
     def recased_count(self) -> int:
-        """Tried logged runs that are paid the same, in another case."""
-        rows = self._decided
-        is_same = rows["code"].isna() & ~rows["is_changed"].astype(bool) & rows["knows_case"].astype(bool)
-        same = rows[is_same.to_numpy(bool)]
-        return int((_texts(same["case_name"]) != _texts(same["would_case"])).sum())
+        """How many."""
+        return int(self.recased.sum())
 
     @property
     def contradicted_count(self) -> int:
