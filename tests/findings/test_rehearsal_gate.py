@@ -64,6 +64,7 @@ class Found:
     most_visits: int | None = 412
     tried: Any = field(default_factory=tried)
     program: Any = field(default_factory=paying)
+    beside: tuple[str, Any] | None = None
 
 
 def refused(text: str, **given: Any) -> list[str]:
@@ -183,6 +184,6 @@ def test_runs_of_versions_that_could_not_be_tried_are_a_number_of_their_own(
         VersionRuns("v2", "b", 2, 80, 0, 70, 70),
     ]
     some.logged_count = 100
-    found = cast(Rehearsal, SimpleNamespace(tried=some, is_part=is_part))
+    found = cast(Rehearsal, SimpleNamespace(tried=some, is_part=is_part, beside=None))
     [above, below] = conditions([f"untried>{100 * share_untried - 1:g}%", f"untried>{100 * share_untried:g}%"])
     assert above.refuses(found) and not below.refuses(found)

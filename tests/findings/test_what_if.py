@@ -13,6 +13,8 @@ import analytics
 from analytics.demo.dsl import assign, compare, rule
 from analytics.errors import UnknownNameError, UsageError
 from analytics.findings.rehearsal import rehearsed_runs
+from analytics.findings.rehearsal.gate import conditions
+from analytics.findings.rehearsal.rehearsal import Rehearsal
 from analytics.findings.rehearsal.rehearsed_runs import quotas
 from analytics.program import compile_program, outline
 from analytics.reports.explore.open_lake import OpenLake, open_lake
@@ -164,3 +166,35 @@ def test_the_part_of_each_version_is_in_proportion_and_together_at_most_what_was
 ) -> None:
     assert quotas(logged, most) == wanted
     assert math.fsum(wanted.values()) <= most
+
+
+def test_a_draft_is_held_against_what_a_version_pays_for_the_same_runs(rides: OpenLake) -> None:
+    draft = rides.program("Rides").edit(FAR, 13)
+    for against, more, share in (("v1", 3, 3 * 16 / 208), ("2", 1, 16 / 240), ("", 2, 32 / 224)):
+        report = analytics.rehearsal(rides, draft, against=against, **WINDOW)
+        # Sixteen far runs of forty; without a version, half of them were paid 10 and half 12.
+        assert report.inquiry.difference.value == more * 16
+        assert report.inquiry.relative is not None and report.inquiry.relative.value == pytest.approx(share)
+        assert report.inquiry.changed.value == pytest.approx(0.4)
+        assert ("not against what they were paid" in report.head().text) is bool(against)
+    with pytest.raises(UnknownNameError, match="no program of version 9"):
+        analytics.rehearsal(rides, draft, against="v9", **WINDOW)
+
+
+def test_where_the_other_version_is_undecided_the_difference_is_as_wide_as_both(rides: OpenLake) -> None:
+    found = analytics.rehearsal(rides, rides.program("Rides"), **WINDOW).inquiry
+    bonus = rule(compare("data.nobody_sent_this", ">=", 3), assign(5, "Bonus"), node_id="bonus")
+    ast = {**tiny.program(12), "rules": [bonus, *tiny.program(12)["rules"]]}
+    other = replace(found.program, ast=ast, program=compile_program(ast), outline=outline(ast))
+    beside = Rehearsal(found.lake, found.family, found.program, found.since, found.until, beside=("v9", other))
+    # The other pays 5 or what this one pays: a far run then 7 less, a near one 3 more.
+    assert beside.undecided.value == 1 and beside.bounds == (24 * -3, 16 * 7)
+    assert beside.worst_relative is None, "a share of what nobody knows"
+    assert conditions(["points>50%"])[0].refuses(beside)
+
+
+def test_the_page_says_that_a_draft_is_what_runs_and_that_only_a_part_was_tried(rides: OpenLake) -> None:
+    same = analytics.rehearsal(rides, rides.program("Rides"), **WINDOW)
+    assert "It says the same as v2, which ran last." in same.head().text
+    part = analytics.rehearsal(rides, rides.program("Rides").edit(FAR, 13), most=10, **WINDOW)
+    assert "Only 10 of 40 logged ok runs were tried" in part.head().text and "says the same" not in part.head().text

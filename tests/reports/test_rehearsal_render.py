@@ -77,6 +77,9 @@ def test_a_draft_is_rendered_refused_by_its_gate_and_its_file_is_not_named_where
         (["--version", "77"], 2, "holds no program of version 77"),
         (["--version", "2", "--fail-on", "new", "--fail-on", "any"], 2, "'new' is no condition"),
         (["--version", "2", "--set", "most=0"], 2, "at least one run"),
+        (["--version", "2", "--set", "most=5", "--quick"], 2, "which number"),
+        (["--version", "2", "--against", "latest"], 2, "no version to hold a draft against"),
+        (["--version", "2", "--against", "v77"], 2, "holds no program of version 77"),
     ],
 )
 def test_what_cannot_be_rehearsed_is_a_sentence(

@@ -118,7 +118,10 @@ class Condition:
         ends = [f"{scale * one:,.4g}" if math.isfinite(one) else "no limit" for one in (low, high)]
         spread = f"{ends[0]}{unit}" if low == high else f"{ends[0]} to {ends[1]}{unit}"
         is_open = low != high and self.name in _COUNTED and found.undecided.value > 0
-        return f"{self.text}: {number.what}: {spread}{', undecided ones at their worst' if is_open else ''}"
+        what = number.what
+        if found.beside is not None:
+            what = what.replace("what was paid", f"what {found.beside[0]} pays")
+        return f"{self.text}: {what}: {spread}{', undecided ones at their worst' if is_open else ''}"
 
 
 def conditions(texts: Iterable[str]) -> list[Condition]:

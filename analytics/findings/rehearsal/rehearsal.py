@@ -34,7 +34,6 @@ from analytics.findings.replay.paired import Moved, mean_of, moved_cases, relati
 from analytics.findings.replay.replay_run import wraps
 from analytics.findings.replay.run_evidence import Definition, definition
 from analytics.program.bounds import points_bounds
-from analytics.program.compare import compare
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -317,18 +316,6 @@ class Rehearsal:
         return estimators.share_of_runs(rows["is_changed"].to_numpy(bool), rows["weight"])
 
     @cached_property
-    def is_same(self) -> bool:
-        """It says the same as every program that it is held against, and no tried run speaks against that."""
-        rows = self.tried.rows
-        if not len(rows) or rows["is_changed"].any() or rows["is_contradicted"].any() or not rows["is_own"].all():
-            return False
-        if self.beside is not None:
-            return says_same(self.program, self.beside[1])
-        tried = [version for version in self.tried.versions if version.tried_count]
-        programs = [definition(self.lake, version.strategy_id, version.strategy_version) for version in tried]
-        return all(one is not None and says_same(self.program, one) for one in programs)
-
-    @cached_property
     def moved(self) -> list[Moved]:
         """The runs that are paid otherwise, by the case they were paid in (``was``) and the one the program pays (``now``)."""
         rows = self._decided
@@ -483,15 +470,6 @@ class Rehearsal:
     def contradicted_count(self) -> int:
         """Tried logged runs that were surely paid by another program than the one that their version has in the lake."""
         return int(self.tried.rows["is_contradicted"].sum())
-
-
-def says_same(program: Definition, other: Definition) -> bool:
-    """Two programs say the same: only ids or layout differ."""
-    wrapped = wraps(program), wraps(other)
-    return (
-        wrapped[0] == wrapped[1]
-        and not compare(other.outline, program.outline, (other.built_in, program.built_in)).edits
-    )
 
 
 def _texts(values: pd.Series) -> np.ndarray:

@@ -54,7 +54,7 @@ def _picture(found: Rehearsal) -> Markup:
     moved = sum(move.is_changed for move in found.transitions)
     alt = f"Runs from the case they were paid in to the one that the draft pays; {moved} of {len(rows)} bands are paid otherwise"
     return charts.responsive(
-        lambda width: charts.flow(frame, width=width, before="Was paid in", after="Draft pays in"),
+        lambda width: charts.flow(frame, width=width, before=f"{wording.base(found)} in", after="Draft pays in"),
         "moves",
         alt,
         "Height: share of the runs. With an edge: paid otherwise. Grey: paid the same.",
@@ -78,7 +78,7 @@ def _table(found: Rehearsal) -> Block:
         for move in found.moved
     ]
     columns = [
-        Column("was", "Was paid in", kind="author", role="name"),
+        Column("was", f"{wording.base(found)} in", kind="author", role="name"),
         Column("now", "Draft pays in", kind="author"),
         Column("rows", "Logged rows", kind="count"),
         Column("from", "Each", align="right"),

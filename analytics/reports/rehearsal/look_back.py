@@ -74,3 +74,16 @@ def _said(found: Sequence[LookBack]) -> str:
 
 def _changes(count: int) -> str:
     return f"{count} change{'s' * (count != 1)} of version"
+
+
+def plain(one: LookBack) -> dict[str, object]:
+    """One change for programs."""
+    return {
+        "version": one.label,
+        "came_at": one.came_at.isoformat(),
+        "before": one.before.to_dict(),
+        "said": one.said.to_dict(),
+        "came": one.came.to_dict(),
+        "held": one.held.value,
+        "reason": one.reason or None,
+    }

@@ -13,7 +13,7 @@ from analytics.reports.common import SummaryBlock, masked, realm_name, summary_b
 from analytics.reports.page import Column, number
 from analytics.reports.receipt.receipt import of_evidence
 from analytics.reports.rehearsal import advice, changes, day_by_day, program_changes, users, wording
-from analytics.reports.rehearsal.look_back import looked_back
+from analytics.reports.rehearsal.look_back import looked_back, plain
 from analytics.reports.rehearsal.visible_facts import SOME, VisibleFacts
 from analytics.reports.small_cells import SmallCells
 
@@ -98,6 +98,7 @@ class RehearsalReport:
             page.strong(page.author(found.family.name)),
             " · tried ",
             page.strong(page.author(self.called)),
+            "" if found.beside is None else f" against {found.beside[0]}",
             f" · runs of {number.span(found.since, found.until)}, UTC",
         ]
         status, role = self.verdict.status, self.verdict.role
@@ -167,7 +168,7 @@ class RehearsalReport:
         columns = [
             Column("name", title, kind="text" if title == "Day" else "author", role="name"),
             Column("rows", "Tried rows", kind="count"),
-            Column("paid", "Was paid", kind="estimate"),
+            Column("paid", wording.base(self.inquiry), kind="estimate"),
             Column("would", "Draft pays", kind="estimate"),
             Column("more", "Difference", kind="estimate", sign=True),
         ]
@@ -336,6 +337,7 @@ class RehearsalReport:
             "realm_id": found.family.realm,
             "family_name": found.family.name,
             "draft": self.called,
+            "against": None if found.beside is None else found.beside[0],
             "since": found.since.isoformat(),
             "until": found.until.isoformat(),
             "state": "new" if found.failures or self.refused else "known" if found.changed.value else "quiet",
@@ -350,6 +352,7 @@ class RehearsalReport:
             "changed": found.changed.to_dict(),
             "failures": [{"code": one.code, "logged_count": one.logged_count} for one in self.shown.failures],
             "most_visits": found.most_visits,
+            "look_back": [] if self._small else [plain(one) for one in self.looked_back],
             "size": published_size(found.program.ast).nodes,
         }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from analytics.estimates.comparisons import Relative
 from analytics.estimates.estimate import Estimate
+from analytics.findings.rehearsal.same_program import same_as_running
 from analytics.program import MAX_NODES
 from analytics.reports import page
 from analytics.reports.page import number
@@ -51,10 +52,30 @@ def decide(shown: VisibleFacts) -> Verdict:
     is_open = bool(found.changed.value or any(doubts))
     role: Literal["fixed", "finding", "worse"] = "worse" if failing else "finding" if is_open else "fixed"
     status = [
-        *_undecided(found), _failing(shown), _visits(found), _tried(found), _contradicted(shown), _left_out(found),
-        _failed(shown), _unpaid(found), _recased(shown), _paid_by(found),
+        *_held_against(found), *_undecided(found), _failing(shown), _visits(found), _tried(found), _contradicted(shown),
+        _left_out(found), _failed(shown), _unpaid(found), _recased(shown), _paid_by(found),
     ]  # fmt: skip
     return Verdict(sentence, status, role)
+
+
+def base(found: Rehearsal) -> str:
+    """What the draft is held against, as a heading."""
+    return "Was paid" if found.beside is None else f"{found.beside[0]} pays"
+
+
+def _held_against(found: Rehearsal) -> list[Inline]:
+    """That it is no other program, or is held against another version than those that paid; that only a part was tried."""
+    said: list[Inline] = []
+    if label := same_as_running(found):
+        said.append(page.inline([page.finding(f"It says the same as {label}, which ran last"), ". "]))
+    if found.beside is not None:
+        said.append(
+            f"Held against what {found.beside[0]} pays for the same runs, and not against what they were paid. "
+        )
+    if found.is_part:
+        count = f"{len(found.tried.rows):,} of {number.counted(found.tried.logged_count, 'logged ok run')}"
+        said.append(f"Only {count} were tried: the intervals are as wide as that. ")
+    return said
 
 
 def nothing_tried(found: Rehearsal) -> str:
@@ -270,7 +291,7 @@ def _visits(found: Rehearsal) -> Inline:
 
 def _paid_by(found: Rehearsal) -> str:
     """The verdict is beside what was paid, and not beside the version that runs now."""
-    labels = [version.label for version in found.tried.versions if version.tried_count]
+    labels = [version.label for version in found.tried.versions if version.tried_count and found.beside is None]
     return f"What was paid is by {', '.join(labels[:-1])} and {labels[-1]}." if len(labels) > 1 else ""
 
 
