@@ -231,6 +231,8 @@ class Rehearsal:
     def _reach(self) -> tuple[float, float]:
         """The least and the most that the program may pay beyond what a logged run was paid; infinite where nothing bounds it."""
         points = self._decided["points"].to_numpy(float)
+        if not len(points):
+            return 0.0, 0.0
         low, high = (-math.inf, math.inf) if wraps(self.program) else points_bounds(self.program.ast, {})
         return min(0.0, low - float(points.max())), max(0.0, high - float(points.min()))
 
@@ -374,7 +376,7 @@ class Rehearsal:
     @cached_property
     def user_groups(self) -> list[UserGroup]:
         """Users by how many of their runs the log holds."""
-        return user_groups(self._decided, self._reach) if len(self._decided) else []
+        return user_groups(self._decided, self._reach)
 
     @cached_property
     def days(self) -> list[Totals]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from analytics.reports.charts.columns import floats, known, need, words
 from analytics.reports.charts.theme import (
@@ -75,7 +75,7 @@ def flow(frame: pd.DataFrame, *, width: int = WIDE, before: str = "was paid in",
     if not bands:
         return empty_figure(width, "No run to follow.")
     phone = width < 0.7 * WIDE
-    room = 104.0 if phone else 250.0
+    room = 112.0 if phone else 250.0
     sides = [_stacked(bands, side) for side in ("was", "now")]
     high = max(_HIGH, *(_LINE * 1.6 * len(side) for side in sides))
     figure = new_figure(width, _TOP + high + 8)
@@ -90,7 +90,7 @@ def flow(frame: pd.DataFrame, *, width: int = WIDE, before: str = "was paid in",
     for band in sorted(bands, key=lambda one: (bool(one.role), one.role == "worse")):
         _draw(axes, band, (left + _BAR, right - _BAR), band.share * scale)
     for side, top, at, is_left in zip(sides, tops, (left, right - _BAR), (True, False), strict=True):
-        _names(axes, side, top, scale, at, room - 8, is_left=is_left)
+        _names(axes, side, top, scale, at, 0.0 if phone else room - 8, is_left=is_left)
     annotate(axes, (width, 0), after, offset=(0, _TOP - 13), name="ink", bold=True, ha="right")
     return figure
 
@@ -178,21 +178,24 @@ def _draw(axes: Axes, band: _Band, ends: tuple[float, float], high: float) -> No
 def _names(
     axes: Axes, side: dict[str, float], tops: dict[str, float], scale: float, at: float, room: float, *, is_left: bool
 ) -> None:
-    """The cases of a side: a bar each, and its name with its share of the runs outside."""
+    """The cases of a side: a bar each, its name outside and its share of the runs; on a phone that stands inside, where it fits."""
     from matplotlib.patches import Rectangle
 
     low, high = axes.get_ylim()[1], axes.get_ylim()[0]
     whole = sum(side.values()) or 1.0
     middles = avoid_overlap([tops[name] + share * scale / 2 for name, share in side.items()], _LINE, low + 6, high - 6)
+    outer, inner, away = (at, at + _BAR, -7.0) if is_left else (at + _BAR, at, 7.0)
     for (name, share), middle in zip(side.items(), middles, strict=True):
         bar = Rectangle(
             (at, tops[name]), _BAR, max(share * scale, 0.8), facecolor=colour("d4"), edgecolor="none", zorder=5
         )
         axes.add_patch(bar)
         percent = write.percent(share / whole)
-        text = f"{fit(name, room - 52, SMALL)} {percent}"
-        place, offset = (at, -7.0) if is_left else (at + _BAR, 7.0)
+        text = f"{fit(name, room - 52, SMALL)} {percent}" if room else fit(name, 104, SMALL)
         muted = "mute" if name in ("no case", REST) else "ink"
-        annotate(
-            axes, (place, middle), text, offset=(offset, 0), name=muted, size=SMALL, ha="right" if is_left else "left"
+        sides: tuple[Literal["left", "right"], Literal["left", "right"]] = (
+            ("right", "left") if is_left else ("left", "right")
         )
+        annotate(axes, (outer, middle), text, offset=(away, 0), name=muted, size=SMALL, ha=sides[0])
+        if not room and share * scale > _LINE:
+            annotate(axes, (inner, middle), percent, offset=(-away, 0), name="ink", size=SMALL, ha=sides[1], zorder=6)

@@ -125,7 +125,9 @@ def _time(found: Rehearsal) -> list[Body]:
     nodes = number.number(time.nodes.value, time.nodes.low, time.nodes.high)
     own = number.number(time.own_nodes.value, time.own_nodes.low, time.own_nodes.high)
     line: list[Inline] = [f"A run visits {nodes} nodes on average, where its own program visited {own}: "]
-    if math.isfinite(time.walk.value):
+    if time.more_nodes.low == time.more_nodes.high == 0:
+        line.append("each as many as before, so its walk takes as long.")
+    elif math.isfinite(time.walk.value):
         line += [page.est(time.walk, unit="ms", sign=True), " a run, at "]
         line += [page.est(time.per_node, unit="ms"), " a node of this strategy."]
     else:
