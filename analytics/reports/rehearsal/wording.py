@@ -64,7 +64,7 @@ def base(found: Rehearsal) -> str:
 
 
 def _held_against(found: Rehearsal) -> list[Inline]:
-    """That it is no other program, or is held against another version than those that paid; that only a part was tried."""
+    """That it is no other program than the one that runs, or is held against another version than those that paid."""
     said: list[Inline] = []
     if label := same_as_running(found):
         said.append(page.inline([page.finding(f"It says the same as {label}, which ran last"), ". "]))
@@ -72,9 +72,6 @@ def _held_against(found: Rehearsal) -> list[Inline]:
         said.append(
             f"Held against what {found.beside[0]} pays for the same runs, and not against what they were paid. "
         )
-    if found.is_part:
-        count = f"{len(found.tried.rows):,} of {number.counted(found.tried.logged_count, 'logged ok run')}"
-        said.append(f"Only {count} were tried: the intervals are as wide as that. ")
     return said
 
 
@@ -217,7 +214,8 @@ def _contradicted(shown: VisibleFacts) -> Inline:
 def _tried(found: Rehearsal) -> str:
     """What all that is said rests on."""
     tried = len(found.tried.rows)
-    part = f", {number.percent(found.tried.share)} of those that are logged" if found.tried.share < 1 else ""
+    share = number.percent(found.tried.share)
+    part = f", {share} of those that are logged: the intervals are wider than of all" if found.is_part else ""
     return f"{number.counted(tried, 'logged run')} {'was' if tried == 1 else 'were'} tried{part}. "
 
 
