@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,9 @@ from analytics import sql
 from analytics.errors import UnknownNameError, UsageError, did_you_mean
 from analytics.findings.post_mortem.family import Family
 from analytics.findings.rehearsal.gate import version_number
-from analytics.findings.replay.run_evidence import Definition, definition
+from analytics.findings.replay.run_evidence import Definition, definition, read_json
 from analytics.program import compile_program, outline, read_draft
+from analytics.storage.typed_json import Json
 from analytics.warehouse.warehouse import Warehouse
 
 
@@ -99,6 +103,42 @@ def _of_file(lake: Warehouse, family: Family, draft: str | Path | Mapping[str, A
         read.ast, compile_program(read.ast), outline(read.ast), family.name, parent, read.strategy_type
     )
     return read.name, program
+
+
+@dataclass(frozen=True, slots=True)
+class NewestDraft:
+    """The newest draft of a strategy.
+
+    Attributes:
+        realm: Tenant; None is the NULL realm.
+        family: Name of the strategy.
+        fingerprint: Of the program, as `fingerprint` gives it.
+    """
+
+    realm: str | None
+    family: str
+    fingerprint: str
+
+
+def newest_drafts(lake: Warehouse) -> list[NewestDraft]:
+    """The newest draft of each strategy in sight that has one."""
+    rows = lake.sql(sql.text("rehearsal", "newest_drafts")).fetchall()
+    return [
+        NewestDraft(realm, family, fingerprint(read_json(text) if text is not None else None, parent, kind))
+        for realm, family, text, parent, kind in rows
+    ]
+
+
+def fingerprint(ast: Json, parent_strategy_id: str | None, strategy_type: str | None) -> str:
+    """Another one for another program, whatever the order of its keys.
+
+    Args:
+        ast: The program.
+        parent_strategy_id: The built-in that it wraps.
+        strategy_type: DSL_FULL or DSL_EXTEND.
+    """
+    told = json.dumps([ast, parent_strategy_id, strategy_type], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _drafts(lake: Warehouse, family: Family) -> list[tuple[str, int]]:

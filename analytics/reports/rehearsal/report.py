@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from analytics.findings.rehearsal.drafts import fingerprint
 from analytics.findings.rehearsal.look_back import look_back
 from analytics.findings.replay.run_evidence import pieces
 from analytics.program import MAX_NODES, published_size
@@ -337,6 +338,7 @@ class RehearsalReport:
             "realm_id": found.family.realm,
             "family_name": found.family.name,
             "draft": self.called,
+            "program": fingerprint(found.program.ast, found.program.parent_strategy_id, found.program.strategy_type),
             "against": None if found.beside is None else found.beside[0],
             "since": found.since.isoformat(),
             "until": found.until.isoformat(),
