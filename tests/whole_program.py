@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from analytics.demo import dsl
@@ -285,7 +286,7 @@ def trial(pair: Pair, found: Evidence) -> ReplayOutcome:
     reads = first_reads(variants, variant)
     values = tuple(json.dumps(found.trace[entry]["value"]) for entry in reads.values())
     rows = pd.DataFrame([{**found.run.columns, "variant": 0}])
-    inputs = Inputs(variants, (variant,), tuple(reads), rows, [values], 1.0)
+    inputs = Inputs(variants, (variant,), tuple(reads), rows, [values], 1.0, np.zeros(1, dtype=np.int64))
     [run] = PaidRun.of(rows)
     return Replayer(pair.other, inputs).run(run, values)
 

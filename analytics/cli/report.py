@@ -17,9 +17,14 @@ from analytics.reports.schedule.cards import alarm
 from analytics.reports.schedule.definition import FAIL_ON, Definition, find, read, says_subject, setting
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from analytics.reports.parameter_values import Value
     from analytics.reports.schedule.run import Outcome
 
 _LONGEST = 100
+QUICK = 10_000
+"""Logged runs that are tried when it has to be quick."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +194,8 @@ class ReportOptions(opt.RealmOptions):
         "compare with v2, or with 2026-07-01..2026-07-05 (default: chosen)", "--baseline", "VERSION|WINDOW"
     )
     against: str | None = opt.word(
-        "compare with another strategy of the same tenant in the same window, or with an experiment: tag:NAME",
+        "compare with another strategy of the same tenant in the same window, or with an experiment: tag:NAME; a rehearsal with "
+        "what a version pays for the same runs: v2",
         "--against",
         "NAME",
     )
@@ -200,6 +206,7 @@ class ReportOptions(opt.RealmOptions):
         is_path=True,
     )
     version: int | None = opt.value("rehearsal: a version of the strategy to try", "--version", "N", None, int)
+    quick: bool = opt.flag(f"rehearsal: try at most {QUICK:,} logged runs, with wider intervals", "--quick")
     execution_id: str | None = opt.word("a run to explain first; alone, it tells the strategy", "--execution", "ID")
     previous: str | None = opt.word(
         "summary.json of the last report (default: found in --out), or none", "--previous", "FILE", is_path=True
@@ -257,6 +264,8 @@ def run_report(options: ReportOptions) -> int:
     fail_on = _alarm_of(definition, options.fail_on)
     if definition.notebook == "rehearsal" and options.fail_on:
         given["fail_on"] = ", ".join(options.fail_on)
+    if options.quick:
+        given["most"] = _quick(definition, settings)
     if options.gathered:
         _say_if_nothing_is_in(options.gathered)
     rendered = api.render(definition, out=options.out, **given)
@@ -269,6 +278,19 @@ def run_report(options: ReportOptions) -> int:
     if reason:
         say(f"exit code 1: {reason} (--fail-on {', '.join(options.fail_on) or fail_on})")
     return 1 if reason else 0
+
+
+def _quick(definition: Definition, settings: Mapping[str, Value]) -> int:
+    """How many runs are tried.
+
+    Raises:
+        UsageError: The report tries none, or another number was said.
+    """
+    if definition.notebook != "rehearsal":
+        raise UsageError(f"--quick is for a rehearsal, and {definition.name} is none", hint="leave out --quick")
+    if "most" in settings:
+        raise UsageError("--quick and --set most: which number?", hint="leave out one of them")
+    return QUICK
 
 
 def _say_if_nothing_is_in(gathered: str) -> None:

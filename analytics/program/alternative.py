@@ -69,6 +69,8 @@ class PointsBounds(NamedTuple):
             program pays the same.
         knows_case: Whether the log tells the case.
         visits: Nodes that one phase visits at most, as the cap counts them; None where the run is not known to its end.
+        nodes: Entries of its trace; None likewise.
+        hits: The branches of rules that it took, as `Outcome.hits`; of a run that fails or is not known, none.
     """
 
     low: float
@@ -78,6 +80,8 @@ class PointsBounds(NamedTuple):
     missing: str | None = None
     knows_case: bool = True
     visits: int | None = None
+    nodes: int | None = None
+    hits: int = 0
 
     @property
     def is_decided(self) -> bool:
@@ -127,7 +131,7 @@ class AlternativeProgram:
         fields = self._event(run, self._had_set(run)) if self._ran_is_extend else run.fields
         outcome = self.program.run(fields, keep_trace=False, max_nodes=self.max_nodes)
         if outcome.error_code != MISSING:
-            return _decided(outcome, None, outcome.case_name, knows_case=True)._replace(visits=outcome.visits)
+            return _decided(outcome, None, outcome.case_name, knows_case=True)
         low, high = points_bounds(self.program.ast, fields)
         return PointsBounds(low, high, missing=outcome.error_detail, knows_case=False)
 
@@ -141,11 +145,17 @@ class AlternativeProgram:
             if not before.ok:
                 return PointsBounds(0.0, 0.0, code=before.error_code, visits=before.visits)
             if before.vetoed:
-                return PointsBounds(0.0, 0.0, before.case_name, visits=before.visits)
+                return PointsBounds(
+                    0.0, 0.0, before.case_name, visits=before.visits, nodes=before.nodes, hits=before.hits
+                )
             changed = before.data_fields()
             after = self._post(run, {**event, **changed}, self._why_unanswered(run, event, was, changed))
             # Each phase is stopped by itself.
-            return after if after.visits is None else after._replace(visits=max(before.visits, after.visits))
+            if after.visits is None:
+                return after
+            visits, nodes = max(before.visits, after.visits), before.nodes + (after.nodes or 0)
+            hits = before.hits | after.hits if after.code is None else 0
+            return after._replace(visits=visits, nodes=nodes, hits=hits)
         # What its pre phase sets is not known, nor whether it lets the run go on.
         kept = {path: value for path, value in event.items() if path not in self._sets}
         after = self._post(run, kept, self._why_unanswered(run, event, was, None))
@@ -227,9 +237,10 @@ class AlternativeProgram:
         is_named = outcome.case_name is not None
         case = outcome.case_name if is_named else run.case_name if knows_case else None
         if outcome.ok and outcome.points is None and not knows_points:
-            return PointsBounds(*_ANYTHING, case, None, why, is_named or knows_case, outcome.visits)
-        answer = _decided(outcome, run.points, case, knows_case=is_named or knows_case)
-        return answer._replace(visits=outcome.visits)
+            return PointsBounds(
+                *_ANYTHING, case, None, why, is_named or knows_case, outcome.visits, outcome.nodes, outcome.hits
+            )
+        return _decided(outcome, run.points, case, knows_case=is_named or knows_case)
 
 
 def set_paths(program: Program) -> frozenset[str]:
@@ -249,11 +260,12 @@ def paths_set_in(found: Outline) -> frozenset[str]:
 def _decided(outcome: Outcome, unset: float | None, case: str | None, *, knows_case: bool) -> PointsBounds:
     """The answer of a run that came to its end; ``unset`` are the points where no rule has set any."""
     if not outcome.ok:
-        return PointsBounds(0.0, 0.0, code=outcome.error_code)
+        return PointsBounds(0.0, 0.0, code=outcome.error_code, visits=outcome.visits)
     points = _float(unset if outcome.points is None else outcome.points)
     if math.isnan(points):  # inf − inf: nothing can be said of it
-        return PointsBounds(*_ANYTHING, case, missing="points that are no number", knows_case=knows_case)
-    return PointsBounds(points, points, case, knows_case=knows_case)
+        missing, low, high = "points that are no number", *_ANYTHING
+        return PointsBounds(low, high, case, None, missing, knows_case, outcome.visits, outcome.nodes, outcome.hits)
+    return PointsBounds(points, points, case, None, None, knows_case, outcome.visits, outcome.nodes, outcome.hits)
 
 
 def _float(value: float | None) -> float:

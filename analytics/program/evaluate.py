@@ -200,6 +200,7 @@ def _outcome(state: State, phase: Phase, ended: bool, trace: list[TraceEntry] | 
         trace=trace,
         visits=state.visits,
         nodes=state.nodes,
+        hits=state.hits,
     )
 
 
@@ -217,6 +218,7 @@ def joined(before: Outcome, after: Outcome, keep_trace: bool) -> Outcome:
         trace=[*(before.trace or ()), *(after.trace or ())] if keep_trace else None,
         visits=before.visits + after.visits,
         nodes=before.nodes + after.nodes,
+        hits=before.hits | after.hits,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NoReturn
 
 from analytics.program import outcome
+from analytics.program.branches import first_branch, rule_branches
 from analytics.program.outcome import Operand, Phase, RuleFailure, State, TraceEntry, Value
 from analytics.storage.typed_json import Json, JsonObject
 
@@ -343,7 +344,11 @@ def section_of(phase: Phase) -> str:
 def phase_runner(program: JsonObject, phase: Phase) -> RunPhase:
     """Compile one phase of a program into a closure that keeps the trace."""
     found = listed(program.get(section_of(phase)))
-    rules = [unusable("rules are not a list")] if found is None else [_rule(rule) for rule in found]
+    rules: list[Statement] = [unusable("rules are not a list")] if found is None else []
+    bit = first_branch(program, section_of(phase))
+    for rule in found or ():
+        rules.append(_rule(rule, bit))
+        bit += len(rule_branches(rule))
     default = program.get("default") if phase == "full" else None
     last = None if default is None else statement(default, 1)
 
@@ -368,7 +373,7 @@ def _block(value: Json) -> list[Statement]:
     return [statement(step, 2) for step in steps]
 
 
-def _rule(rule: Json) -> Statement:
+def _rule(rule: Json, first: int) -> Statement:
     if not isinstance(rule, Mapping):
         return no_object("a rule")
     node_id, when = rule.get("id"), under(rule, "when", condition, 2)
@@ -380,12 +385,15 @@ def _rule(rule: Json) -> Statement:
         visit(state, 1)
         if when(state):
             enter(state, node_id, "rule", True, "match")
+            state.hits |= 1 << first
             return any(step(state) for step in then)
         for index, (condition, steps) in enumerate(branches):
             if condition(state):
                 enter(state, node_id, "rule", True, f"elseif:{index}")
+                state.hits |= 1 << first + 1 + index
                 return any(step(state) for step in steps)
         enter(state, node_id, "rule", False, "else" if has_else else "skip")
+        state.hits |= 1 << first + 1 + len(branches) if has_else else 0
         return any(step(state) for step in otherwise)
 
     return run

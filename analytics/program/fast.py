@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NoReturn
 
 from analytics.program import exact, outcome
+from analytics.program.branches import first_branch, rule_branches
 from analytics.program.exact import section_of
 from analytics.program.outcome import Phase, State, Value
 from analytics.storage.typed_json import Json, JsonObject
@@ -215,7 +216,10 @@ def phase_runner(program: JsonObject, phase: Phase) -> Callable[[State], bool]:
     Raises:
         Unsupported: The outline of the program is broken.
     """
-    rules = [_rule(rule) for rule in _list(program.get(section_of(phase)))]
+    rules, bit = [], first_branch(program, section_of(phase))
+    for rule in _list(program.get(section_of(phase))):
+        rules.append(_rule(rule, bit))
+        bit += len(rule_branches(rule))
     default = program.get("default") if phase == "full" else None
     last = None if default is None else statement(default, 1)
 
@@ -243,24 +247,28 @@ def _list(value: Json) -> list[Json]:
     return value
 
 
-def _rule(rule: Json) -> exact.Statement:
+def _rule(rule: Json, first: int) -> exact.Statement:
     if not isinstance(rule, Mapping):
         raise Unsupported
     when = _counted(condition(rule.get("when"), 2))
     then, otherwise = (_block(rule.get(key)) for key in ("then", "else"))
     branches = [_branch(branch) for branch in _list(rule.get("else_if"))]
+    hit = 1 << first
+    hits = [(holds, block, hit << at) for at, (holds, block) in enumerate(branches, 1)]
+    last = hit << len(branches) + 1 if rule.get("else") else 0
 
     def run(state: State) -> bool:
         state.nodes += _ENTRY
-        steps = otherwise
+        steps, taken = otherwise, last
         if when(state):
-            steps = then
+            steps, taken = then, hit
         else:
-            for holds, block in branches:
+            for holds, block, bit in hits:
                 state.nodes += _VISIT
                 if holds(state):
-                    steps = block
+                    steps, taken = block, bit
                     break
+        state.hits |= taken
         return any(step(state) for step in steps)
 
     return run

@@ -104,6 +104,7 @@ class Outcome:
         visits: The interpreter's own counter, the one the node cap looks at. It also counts the program and `else_if`
             branches, and a condition that is no more than an expression twice, so it runs ahead of `nodes`.
         nodes: Number of trace entries, whether or not they were kept.
+        hits: The branches of rules that it took, a bit each, numbered as `branches` lists them.
     """
 
     status: Status = "ok"
@@ -118,6 +119,7 @@ class Outcome:
     trace: list[TraceEntry] | None = None
     visits: int = 0
     nodes: int = 0
+    hits: int = 0
 
     @property
     def ok(self) -> bool:
@@ -134,7 +136,7 @@ class State:
     """Everything that changes while a program runs. One per phase, thrown away afterwards."""
 
     __slots__ = (
-        "callback", "case", "data", "fields", "matched", "max_depth", "max_nodes", "nodes", "points", "trace", "vetoed",
+        "callback", "case", "data", "fields", "hits", "matched", "max_depth", "max_nodes", "nodes", "points", "trace", "vetoed",
         "visits",
     )  # fmt: skip
 
@@ -151,6 +153,7 @@ class State:
         self.trace: list[TraceEntry] = []
         self.visits = 0
         self.nodes = 0
+        self.hits = 0
 
 
 Binary = Callable[[Operand, Operand], Value]

@@ -22,6 +22,32 @@ def roll_back(strategy_id: object, version: object) -> str:
     return f"POST …/v1/strategies/custom/{named}/rollback/{number}      # path as in your deployment"
 
 
+def new_draft(strategy_id: object) -> str:
+    """The call that makes a draft of a new program: of a published version it answers the draft, with an id of its own."""
+    named = page.visible(str(strategy_id)) if strategy_id is not None else "<id of the live version>"
+    body = '{"astJson": <the program>}'
+    return f"PUT …/v1/strategies/custom/{named}      # {body}: answers the draft, with its id"
+
+
+def publish(strategy_id: object) -> str:
+    """The call that publishes a draft and archives the version that was published. Games and tasks keep the id that they name."""
+    named = page.visible(str(strategy_id)) if strategy_id is not None else "<id of the draft>"
+    return f"POST …/v1/strategies/custom/{named}/publish"
+
+
+def usage(strategy_id: object) -> str:
+    """The call that lists the games and tasks that name a version, to be given another."""
+    named = page.visible(str(strategy_id)) if strategy_id is not None else "<id of the live version>"
+    body = '{"strategyId": "custom:<id of the draft>"}'
+    return f"GET …/v1/strategies/custom/{named}/usage      # then PATCH …/v1/games/<gameId>[/tasks/<taskId>] {body}"
+
+
+def experiment() -> str:
+    """The call that makes a strategy of its own, under a tag that reports can compare by."""
+    body = '{"name": …, "type": …, "astJson": <the program>, "experimentTag": "NAME"}'
+    return f"POST …/v1/strategies/custom      # {body}"
+
+
 PROGRAM = "strategy-analytics"
 _LONGEST = 200
 """Letters of a name that somebody may be asked to paste; a longer one is named by an id."""

@@ -14,8 +14,8 @@ from analytics.demo.dsl import arith, assign, compare, lit, rule
 from analytics.findings.post_mortem.family import find_family
 from analytics.findings.rehearsal.gate import conditions
 from analytics.findings.rehearsal.rehearsal import Rehearsal
-from analytics.findings.rehearsal.rehearsed_runs import _contradicts
-from analytics.findings.replay.replay_run import PaidRun, ReplayOutcome
+from analytics.findings.rehearsal.rehearsed_runs import Outcomes
+from analytics.findings.replay.replay_run import ReplayOutcome
 from analytics.findings.replay.run_evidence import Definition, definition
 from analytics.program import compile_program, outline
 from tests.planted.stories import FIRST, UNTIL, story
@@ -160,7 +160,9 @@ def test_of_many_runs_an_even_part_is_taken_and_the_interval_is_wider(rehearse: 
 def test_a_run_contradicts_its_program_only_where_that_surely_pays_something_else(
     again: ReplayOutcome, points: float, case: str | None, is_contradicted: bool
 ) -> None:
-    assert _contradicts(again, PaidRun(points, case, 0)) is is_contradicted
+    found = Outcomes.of([again], np.zeros(2, dtype=np.int64))
+    cases = np.array([case, case], dtype=object)
+    assert found.contradict(np.array([points, points]), cases).tolist() == [is_contradicted] * 2
 
 
 def test_that_no_logged_run_is_paid_otherwise_bounds_how_seldom_and_not_how_much(rehearse: Make) -> None:

@@ -78,6 +78,19 @@ def cases_frame() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def flow_frame() -> pd.DataFrame:
+    names = ["Bonus", EVIL, None, *(f"rare {number}" for number in range(20))]
+    rows = [
+        (was, now, 1 / (3 + at), "finding" if at % 3 else "") for at, was in enumerate(names) for now in (was, "New")
+    ]
+    return pd.DataFrame(rows, columns=["was", "now", "share", "role"])
+
+
+def differing_days() -> pd.DataFrame:
+    rows = [(S + k * DAY, 2.0 + k, 1.0, NAN if k == 2 else 9.0, "finding" if k == 5 else "") for k in range(6)]
+    return pd.DataFrame(rows, columns=["day", "value", "value_low", "value_high", "role"])
+
+
 def strip_frame() -> pd.DataFrame:
     rows = [
         (S + k * pd.Timedelta(minutes=3), lane, EVIL) for k in range(9) for lane in ("limit", "timeout", "error", "?")
@@ -137,6 +150,8 @@ Draw = Callable[..., Any]
 CHARTS: dict[str, tuple[Draw, list[Callable[[], pd.DataFrame]]]] = {
     "timeline": (charts.timeline, [versions, points, runs_per_bin, failed, durations]),
     "cases": (charts.cases, [cases_frame]),
+    "day_differences": (lambda frame, **k: charts.day_differences(frame, middle=2.5, **k), [differing_days]),
+    "flow": (charts.flow, [flow_frame]),
     "failure_strip": (lambda frame, **k: charts.failure_strip(frame, S, S + DAY, **k), [strip_frame]),
     "exceedance": (charts.exceedance, [curves, capped]),
     "density": (charts.density, [runs, stopped]),
@@ -225,7 +240,7 @@ def test_author_text_stays_literal_and_nothing_hidden_remains(name: str, width: 
     draw, frames = CHARTS[name]
     made = charts.inline_svg(draw(*(frame() for frame in frames), width=width), "p")
     words = ["".join(element.itertext()) for element in parsed(made).iter("text")]
-    if name == "density":
+    if name in ("density", "day_differences"):
         return  # it names no strategy
     # A phone, or a narrow column, may show only the beginning of a name.
     assert any("$x^2" in text for text in words)
@@ -263,9 +278,11 @@ def test_ids_differ_between_two_figures_of_one_page() -> None:
 
 NEEDED = {
     "cases": (lambda frame: charts.cases(frame), "share"),
+    "day_differences": (lambda frame: charts.day_differences(frame), "value"),
     "density": (lambda frame: charts.density(frame), "duration_ms"),
     "exceedance": (lambda frame: charts.exceedance(frame), "nodes"),
     "failure_strip": (lambda frame: charts.failure_strip(frame), "lane"),
+    "flow": (lambda frame: charts.flow(frame), "share"),
     "growth": (lambda frame: charts.growth(frame), "est_nodes_p99"),
     "icicle": (lambda frame: charts.icicle(frame), "entries"),
     "time_split": (lambda frame: charts.time_split(frame), "total"),

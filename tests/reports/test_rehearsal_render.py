@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from analytics.cli import main
+from analytics.errors import UsageError
 from analytics.findings.post_mortem.family import find_family
+from analytics.findings.rehearsal.drafts import newest_drafts
 from analytics.findings.replay.run_evidence import definition
 from analytics.lake.lake import Lake
 from analytics.program.edits import edit
+from analytics.reports.render.notebooks import REPORTS
+from analytics.reports.schedule import drafts
+from analytics.reports.schedule.definition import read
 from analytics.warehouse.warehouse import Warehouse
 
 WINDOW = ["--since", "2026-07-07", "--until", "2026-07-11"]
@@ -77,6 +83,9 @@ def test_a_draft_is_rendered_refused_by_its_gate_and_its_file_is_not_named_where
         (["--version", "77"], 2, "holds no program of version 77"),
         (["--version", "2", "--fail-on", "new", "--fail-on", "any"], 2, "'new' is no condition"),
         (["--version", "2", "--set", "most=0"], 2, "at least one run"),
+        (["--version", "2", "--set", "most=5", "--quick"], 2, "which number"),
+        (["--version", "2", "--against", "latest"], 2, "no version to hold a draft against"),
+        (["--version", "2", "--against", "v77"], 2, "holds no program of version 77"),
     ],
 )
 def test_what_cannot_be_rehearsed_is_a_sentence(
@@ -113,3 +122,60 @@ def test_a_scheduled_rehearsal_is_due_again_when_its_draft_has_changed(
     definition.write_text(definition.read_text(encoding="utf-8") + 'fail_on = "points>5%"\n')
     assert main([*words, "--as-of", "2026-07-11"]) == 1, "what refuses a draft fails the job"
     assert [one["alarm"] for one in json.loads(capsys.readouterr().out)][-1] == "1 finding"
+
+
+def test_each_draft_that_has_changed_gets_a_page_and_its_conditions_are_the_commands(
+    lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    definition = tmp_path / "drafts.toml"
+    definition.write_text(
+        'notebook = "rehearsal"\ndrafts = "changed"\nrealms = "each"\nwindow = "last 7 days"\n'
+        'fail_on = ["nodes>1", "points>500%"]\n'
+    )
+    words = ["report", "run", str(definition), "--lake", str(lake.root), "--out", str(tmp_path / "out"), "--json"]
+
+    def run(day: str) -> tuple[int, list[tuple[str, str]]]:
+        code = main([*words, "--as-of", day])
+        told = json.loads(capsys.readouterr().out)
+        return code, [(one["family_name"], one["state"]) for one in told]
+
+    # The demo has one draft: version 4 of Speed bonus. Its program has more than one node.
+    assert run("2026-07-11") == (1, [("Speed bonus", "rendered")])
+    [summary] = (tmp_path / "out").glob("*/summary.json")
+    told = json.loads(summary.read_text(encoding="utf-8"))
+    assert [why.partition(":")[0] for why in told["refused"]] == ["nodes>1"] and told["draft"] == "draft 4"
+    assert run("2026-07-12") == (0, [("Speed bonus", "up to date")]), "another week, the same draft"
+    other = [replace(one, fingerprint="another") for one in newest_drafts(Warehouse(lake))]
+    monkeypatch.setattr(drafts, "newest_drafts", lambda _lake: other)
+    assert run("2026-07-12") == (1, [("Speed bonus", "rendered")])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('drafts = "new"', "says drafts = 'new'"),
+        ('families = "each"', "not every strategy has a draft"),
+        ('drafts = "each"\n[parameters]\nfamily = "A"', "of one strategy"),
+        ('drafts = "each"\n[parameters]\nversion = 2', "which program is tried"),
+        ('families = ["A"]\n[parameters]\ndraft = "a.json"', "which program is tried"),
+        ('families = ["A"]\nfail_on = "point>5%"', "did you mean 'points'"),
+        ('families = ["A"]\nfail_on = "failures"\n[parameters]\nfail_on = "failures"', "fail_on twice"),
+        ("", "which strategies the rehearsal is of"),
+    ],
+)
+def test_a_definition_of_rehearsals_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text(f'notebook = "rehearsal"\n{text}\n')
+    with pytest.raises(UsageError) as caught:
+        read(path, REPORTS)
+    assert said in str(caught.value)
+
+
+def test_a_rehearsal_for_each_of_named_strategies_takes_the_version_of_its_parameters(tmp_path: Path) -> None:
+    path = tmp_path / "named.toml"
+    path.write_text(
+        'notebook = "rehearsal"\nfamilies = ["A", "B"]\nfail_on = "points>5%, failures"\n[parameters]\nversion = 2\n'
+    )
+    [found] = read(path, REPORTS)
+    assert found.families == ("A", "B") and found.parameters == {"version": 2, "fail_on": "points>5%, failures"}
+    assert found.fail_on == "never" and not found.is_one

@@ -7,24 +7,32 @@ says only how well the sampled log tells it. That users would have behaved other
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analytics import sql
 from analytics.estimates import estimators
 from analytics.estimates.comparisons import Relative
 from analytics.estimates.estimate import Estimate
 from analytics.findings.post_mortem.family import Family, family_runs
 from analytics.findings.post_mortem.groups import Group, group_of, run_estimate
-from analytics.findings.rehearsal.rehearsed_runs import MOST_RUNS, RehearsedRuns, rehearse_runs
+from analytics.findings.rehearsal.beyond import possible
+from analytics.findings.rehearsal.branch_hits import BranchHits, branch_hits
+from analytics.findings.rehearsal.drift import Drift, drift
+from analytics.findings.rehearsal.rehearsed_runs import MOST_RUNS, RehearsedRuns, RunInputs
+from analytics.findings.rehearsal.run_time import RunTime, run_time
+from analytics.findings.rehearsal.transitions import Transition, transitions
+from analytics.findings.rehearsal.user_groups import UserGroup, user_groups
 from analytics.findings.replay.paired import Moved, mean_of, moved_cases, relative, total_of
 from analytics.findings.replay.replay_run import wraps
-from analytics.findings.replay.run_evidence import Definition
+from analytics.findings.replay.run_evidence import Definition, definition
 from analytics.program.bounds import points_bounds
 from analytics.warehouse.warehouse import Warehouse
 
@@ -34,6 +42,8 @@ if TYPE_CHECKING:
 
 _MOST_USERS = 5
 _MOST_MISSING = 8
+_NOT_READ = re.compile(r"field '(?P<path>.*)' was not precomputed", re.DOTALL)
+"""How the interpreter says that a run has no value for a field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,7 @@ class Unknown:
 
     Attributes:
         reason: In words: a field that was not recorded, a built-in that would have been asked otherwise.
+        path: Of the field that was not recorded; None where that is not what is missing.
         logged_count: Tried logged runs that lack it.
         share: Of the tried runs.
     """
@@ -83,6 +94,21 @@ class Unknown:
     reason: str
     logged_count: int
     share: Estimate
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A version of the family in the source's table of definitions.
+
+    Attributes:
+        strategy_id, version: Which.
+        status: ``DRAFT``, ``PUBLISHED`` or ``ARCHIVED`` when the lake was extracted.
+    """
+
+    strategy_id: str
+    version: int
+    status: str
 
 
 class Rehearsal:
@@ -93,7 +119,9 @@ class Rehearsal:
         family: The strategy whose runs are the inputs.
         program: What is tried on them.
         since, until: The window, half-open, UTC.
-        most: Runs to try; of more, an even part is taken.
+        most: Runs to try at most; of more, an even part is taken.
+        beside: Label and program of a version whose pay the runs are held against; None for what they were paid.
+        part: The part of the drawn runs that is read at all, as `part_to_read` gives it.
     """
 
     def __init__(
@@ -105,14 +133,30 @@ class Rehearsal:
         until: datetime,
         *,
         most: int = MOST_RUNS,
+        beside: tuple[str, Definition] | None = None,
+        part: float = 1.0,
     ) -> None:
         self.lake, self.family, self.program = lake, family, program
-        self.since, self.until, self._most = since, until, most
+        self.since, self.until, self._most, self.beside, self._part = since, until, most, beside, part
+
+    def of(self, program: Definition) -> Rehearsal:
+        """Another program on the same runs, whose inputs are not read again."""
+        other = Rehearsal(
+            self.lake, self.family, program, self.since, self.until, most=self._most, beside=self.beside,
+            part=self._part,
+        )  # fmt: skip
+        vars(other).update(logged=self.logged, groups=self.groups, inputs=self.inputs, runs=self.runs)
+        return other
+
+    @property
+    def is_part(self) -> bool:
+        """Only a part of the logged runs was tried, because there are more than were wanted."""
+        return self.tried.share < 1
 
     @cached_property
     def logged(self) -> pd.DataFrame:
         """All logged runs of the window. Grain: logged run."""
-        return family_runs(self.lake, self.family, self.since, self.until)
+        return family_runs(self.lake, self.family, self.since, self.until, part=self._part)
 
     @cached_property
     def groups(self) -> dict[str, Group]:
@@ -125,14 +169,24 @@ class Rehearsal:
         }
 
     @cached_property
+    def inputs(self) -> RunInputs:
+        """What the runs read, for any program."""
+        return RunInputs(self.lake, self.family.realm, self.groups, most=self._most, part=self._part)
+
+    @cached_property
     def tried(self) -> RehearsedRuns:
         """The program on each run."""
-        return rehearse_runs(self.lake, self.family.realm, self.groups, self.program, most=self._most)
+        return self.inputs.tried(self.program, self.beside[1] if self.beside is not None else None)
 
     @cached_property
     def runs(self) -> Estimate:
         """Runs of the window, logged or not."""
         return run_estimate(self.logged)
+
+    @cached_property
+    def tried_runs(self) -> Estimate:
+        """Runs that the tried ones stand for."""
+        return estimators.runs_of_rows(self.tried.rows["weight"].to_numpy(float))
 
     @cached_property
     def _decided(self) -> pd.DataFrame:
@@ -177,6 +231,8 @@ class Rehearsal:
     def _reach(self) -> tuple[float, float]:
         """The least and the most that the program may pay beyond what a logged run was paid; infinite where nothing bounds it."""
         points = self._decided["points"].to_numpy(float)
+        if not len(points):
+            return 0.0, 0.0
         low, high = (-math.inf, math.inf) if wraps(self.program) else points_bounds(self.program.ast, {})
         return min(0.0, low - float(points.max())), max(0.0, high - float(points.min()))
 
@@ -235,7 +291,7 @@ class Rehearsal:
     def worst_relative(self) -> Relative | None:
         """The same as a share of what the tried runs were paid, which has a limit only where that surely is something."""
         rows = self.tried.rows
-        if not len(rows):
+        if not len(rows) or not rows["is_base_known"].all():  # a share of what nobody knows has no limit
             return None
         if len(self._decided) == len(rows) and not rows["is_changed"].any():
             paid = self.paid
@@ -269,6 +325,60 @@ class Rehearsal:
         return [move.reversed for move in moved_cases(named[rows["is_changed"].to_numpy(bool)])]
 
     @cached_property
+    def transitions(self) -> list[Transition]:
+        """All decided runs by the case they were paid in and the one the program pays, rare cases together."""
+        return transitions(self._decided)
+
+    @cached_property
+    def running(self) -> tuple[str, Definition] | None:
+        """Label and program of the version that ran last, of those whose program is in the lake."""
+        for version in reversed(self.tried.versions):
+            program = (
+                definition(self.lake, version.strategy_id, version.strategy_version) if version.strategy_id else None
+            )
+            if program is not None:
+                return version.label, program
+        return None
+
+    @property
+    def running_id(self) -> str | None:
+        """Id of the version that ran last; None where several ids share a label, or none ran."""
+        return next((version.strategy_id for version in reversed(self.tried.versions) if version.strategy_id), None)
+
+    @cached_property
+    def standing(self) -> Standing | None:
+        """The family's version that this program is; None for one that is in no table yet."""
+        known = self.lake.sql(
+            sql.text("rehearsal", "standings"), realm=self.family.realm, family=self.family.name
+        ).fetchall()
+        for strategy, version, status in known:
+            found = definition(self.lake, strategy, version)
+            if found is not None and found.ast == self.program.ast and found.built_in == self.program.built_in:
+                return Standing(str(strategy), int(version), str(status))
+        return None
+
+    @cached_property
+    def branches(self) -> list[BranchHits]:
+        """The branches of the program's rules, and how many tried runs take each."""
+        return branch_hits(self.program, self._decided)
+
+    @cached_property
+    def time(self) -> RunTime:
+        """How long a run of the program will take, beside one of those that ran."""
+        running = self.running[1] if self.running is not None else None
+        return run_time(self.lake, self.family, self.tried.rows, self.program, running, self.since, self.until)
+
+    @cached_property
+    def drift(self) -> Drift:
+        """The difference day by day."""
+        return drift(self._decided, self._reach)
+
+    @cached_property
+    def user_groups(self) -> list[UserGroup]:
+        """Users by how many of their runs the log holds."""
+        return user_groups(self._decided, self._reach)
+
+    @cached_property
     def days(self) -> list[Totals]:
         """By UTC day."""
         days = self._decided["created_at"].dt.date.to_numpy()
@@ -288,7 +398,17 @@ class Rehearsal:
         gains = ((rows["low"] - rows["points"]) * rows["weight"]).groupby(rows["external_user_id"]).sum()
         ordered = gains[~np.isclose(gains, 0.0)].sort_values(ascending=False, kind="stable")
         winners, losers = ordered[ordered > 0].index[:_MOST_USERS], ordered[ordered < 0].index[::-1][:_MOST_USERS]
-        return list(self._parts(_texts(rows["external_user_id"]), [*winners, *losers]))
+        of = _texts(rows["external_user_id"])
+        points, would, weight = (rows[name].to_numpy(float) for name in ("points", "low", "weight"))
+        found = []
+        for part in self._parts(of, [*winners, *losers]):
+            own = of == part.name
+            paid, then = (
+                possible(total, values, own, weight) for total, values in ((part.paid, points), (part.would, would))
+            )
+            difference = possible(part.difference, would - points, own, weight)
+            found.append(replace(part, paid=paid, would=then, difference=difference))
+        return found
 
     def _parts(self, of: np.ndarray, names: object) -> Iterator[Totals]:
         rows = self._decided
@@ -317,7 +437,8 @@ class Rehearsal:
         found = []
         for reason, count in Counter(open_["missing"].tolist()).most_common(_MOST_MISSING):
             share = estimators.share_of_runs((rows["missing"] == reason).to_numpy(bool), rows["weight"])
-            found.append(Unknown(str(reason), count, share))
+            path = _NOT_READ.fullmatch(str(reason))
+            found.append(Unknown(str(reason), count, share, path["path"] if path is not None else None))
         return found
 
     @cached_property
@@ -328,12 +449,24 @@ class Rehearsal:
         return int(known.max()) if len(known) else None
 
     @cached_property
+    def recased(self) -> npt.NDArray[np.bool_]:
+        """Which tried logged runs are paid the same, in another case."""
+        rows = self.tried.rows
+        is_same = (
+            rows["is_decided"]
+            & rows["code"].isna()
+            & ~rows["is_changed"].astype(bool)
+            & rows["knows_case"].astype(bool)
+        )
+        found: npt.NDArray[np.bool_] = is_same.to_numpy(bool) & (
+            _texts(rows["case_name"]) != _texts(rows["would_case"])
+        )
+        return found
+
+    @property
     def recased_count(self) -> int:
-        """Tried logged runs that are paid the same, in another case."""
-        rows = self._decided
-        is_same = rows["code"].isna() & ~rows["is_changed"].astype(bool) & rows["knows_case"].astype(bool)
-        same = rows[is_same.to_numpy(bool)]
-        return int((_texts(same["case_name"]) != _texts(same["would_case"])).sum())
+        """How many."""
+        return int(self.recased.sum())
 
     @property
     def contradicted_count(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -17,6 +17,9 @@ from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import ArrayLike
+
+    from analytics.estimates.arrays import Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Inputs:
             ``points``, ``case_name``, the event's ids, ``parent_strategy_id``, ``variant``.
         values: Of each run, JSON texts in the order of ``fields``; None where it did not read one.
         share: The part of the variants' runs that was taken.
+        alike: A number per run: those of one number took the same way and read the same.
     """
 
     variants: Variants
@@ -39,6 +43,7 @@ class Inputs:
     rows: pd.DataFrame
     values: list[tuple[str | None, ...]]
     share: float
+    alike: Ints
 
 
 def read_inputs(lake: Warehouse, variants: Variants, *, most: int = MOST_RECORDED) -> Inputs:
@@ -50,15 +55,35 @@ def read_inputs(lake: Warehouse, variants: Variants, *, most: int = MOST_RECORDE
     logged = sum(variant.logged_count for variant in used)
     share = min(1.0, most / logged) if logged else 1.0
     table = read(lake, variants, wanted, share=share)
-    # A text that many runs read is one object.
+    # A text that many runs read is one object, and so are all that runs have read that read the same.
     coded = table["field_values"].combine_chunks().flatten().dictionary_encode()
+    table = table.drop(["field_values"])
     texts = [*coded.dictionary.to_pylist(), None]
-    flat = [texts[number] for number in coded.indices.fill_null(-1).to_numpy().tolist()]
-    width = len(fields)
-    values: list[tuple[str | None, ...]] = [tuple(flat[at * width : (at + 1) * width]) for at in range(len(table))]
-    rows = table.drop(["field_values"]).to_pandas()
+    numbers = coded.indices.fill_null(-1).to_numpy().reshape(len(table), len(fields))
+    alike, first = joined_codes([table["variant"].to_numpy(), *numbers.T])
+    distinct = [tuple(texts[number] for number in read) for read in numbers[first].tolist()]
+    values = [distinct[number] for number in alike.tolist()]
+    rows = table.to_pandas()
     rows["weight"] = rows["sample_weight"].to_numpy(float, na_value=math.nan) / (share * variants.part)
-    return Inputs(variants, used, fields, rows, values, share)
+    return Inputs(variants, used, fields, rows, values, share, alike)
+
+
+def joined_codes(columns: Sequence[ArrayLike]) -> tuple[Ints, Ints]:
+    """Number rows by all of their values: of each row its number, and of each number the first row that has it.
+
+    Args:
+        columns: One or more, of one length; what is missing is a value as any other.
+    """
+    import numpy as np
+    import pandas as pd
+
+    codes: Ints = np.zeros(len(np.asarray(columns[0])), dtype=np.int64)
+    for column in columns:
+        of_column, known = pd.factorize(np.asarray(column))
+        codes = pd.factorize(codes * (len(known) + 1) + of_column + 1)[0].astype(np.int64)
+    first = np.full(int(codes.max()) + 1 if len(codes) else 0, len(codes), dtype=np.int64)
+    np.minimum.at(first, codes, np.arange(len(codes)))
+    return codes, first
 
 
 def first_reads(variants: Variants, variant: Variant) -> dict[tuple[str, str], int]:
@@ -185,6 +210,8 @@ class ReplayOutcome:
         missing: What it needs and the trace does not hold, in words; None when decided.
         knows_case: Whether the case is decided, too: points may be where the case is not.
         visits: Nodes that one phase visits at most; None where the run is not known to its end.
+        nodes: Entries of its trace; None likewise.
+        hits: The branches of rules that it took, a bit each as `program.branches` numbers them; none of a run that fails.
     """
 
     low: float
@@ -194,6 +221,8 @@ class ReplayOutcome:
     missing: str | None = None
     knows_case: bool = True
     visits: int | None = None
+    nodes: int | None = None
+    hits: int = 0
 
 
 def wraps(program: Definition) -> bool | None:
@@ -275,11 +304,25 @@ class Replayer:
             answer = self._instead.pays(recorded)
             missing = None if answer.is_decided else answer.missing or "points that are no number"
             found = self._done[key] = ReplayOutcome(
-                answer.low, answer.high, answer.case_name, answer.code, missing, answer.knows_case, answer.visits
-            )
+                answer.low, answer.high, answer.case_name, answer.code, missing, answer.knows_case, answer.visits,
+                answer.nodes, answer.hits,
+            )  # fmt: skip
             if paid is None and not self._ids:
                 self._plain[read] = found
         return found
+
+    def all(self) -> tuple[list[ReplayOutcome], Ints]:
+        """Try the program on every run: some outcomes, and for each run the number of its own."""
+        inputs, rows = self._inputs, self._inputs.rows
+        texts = {text for read in set(inputs.values) for text in read if text is not None}
+        columns: list[ArrayLike] = [inputs.alike]
+        if self._ids:
+            columns += [rows[name] for name in _TEXTS[1:4]]
+        if self._is_extend or any(len(text) > 16 and _LARGE.search(text) is not None for text in texts):
+            columns += [rows[name] for name in ("points", "case_name", "parent_strategy_id")]
+        numbers, first = joined_codes(columns)
+        runs = PaidRun.of(rows.iloc[first])
+        return [self.run(run, inputs.values[at]) for run, at in zip(runs, first.tolist(), strict=True)], numbers
 
     def _recorded(self, run: PaidRun, values: tuple[str | None, ...], ids: Mapping[str, str]) -> RecordedRun:
         fields = {**ids, **self._decoder.fields(self._inputs, values, "pre")}

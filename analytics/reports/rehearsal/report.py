@@ -5,16 +5,17 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from analytics.findings.replay.run_evidence import definition, pieces
-from analytics.program import MAX_NODES, published_size, words
-from analytics.program.compare import compare
+from analytics.findings.rehearsal.drafts import fingerprint
+from analytics.findings.rehearsal.look_back import look_back
+from analytics.findings.replay.run_evidence import pieces
+from analytics.program import MAX_NODES, published_size
 from analytics.reports import page
 from analytics.reports.common import SummaryBlock, masked, realm_name, summary_block
 from analytics.reports.page import Column, number
 from analytics.reports.receipt.receipt import of_evidence
-from analytics.reports.rehearsal import wording
+from analytics.reports.rehearsal import advice, changes, day_by_day, program_changes, users, wording
+from analytics.reports.rehearsal.look_back import looked_back, plain
+from analytics.reports.rehearsal.visible_facts import SOME, VisibleFacts
 from analytics.reports.small_cells import SmallCells
 
 if TYPE_CHECKING:
@@ -22,15 +23,14 @@ if TYPE_CHECKING:
 
     from analytics.estimates.estimate import Estimate
     from analytics.findings.rehearsal.gate import Condition
+    from analytics.findings.rehearsal.look_back import LookBack
     from analytics.findings.rehearsal.rehearsal import Rehearsal, Totals
-    from analytics.findings.replay.run_evidence import Definition
+    from analytics.findings.rehearsal.rehearsed_runs import VersionRuns
     from analytics.reports.page import Block
     from analytics.reports.page.blocks import Body
     from analytics.reports.page.inline import Inline
 
-_MOST_EDITS = 6
 _MOST_CASES = 30
-_NO_CASE = "no case"
 
 
 class RehearsalReport:
@@ -57,14 +57,22 @@ class RehearsalReport:
         self._show_users, self._small = show_users, small or SmallCells()
 
     @cached_property
+    def shown(self) -> VisibleFacts:
+        """The facts without what few users did."""
+        return VisibleFacts(self.inquiry, self._small)
+
+    @cached_property
     def verdict(self) -> wording.Verdict:
         """The sentence on top."""
-        return wording.decide(self.inquiry)
+        return wording.decide(self.shown)
 
     @cached_property
     def refused(self) -> list[str]:
         """Why the draft is refused, by each condition that does so."""
-        return [why for condition in self._conditions if (why := condition.refuses(self.inquiry))]
+        reasons = [why for condition in self._conditions if (why := condition.refuses(self.inquiry))]
+        # How many runs fail may be how many runs one user has.
+        is_few = self.shown.failing == SOME
+        return [why.partition(":")[0] if is_few and why.startswith("failures") else why for why in reasons]
 
     @property
     def title(self) -> str:
@@ -79,16 +87,6 @@ class RehearsalReport:
             ("#who", "Who"), ("#fail", "Failures"), ("#unknown", "Unknown"), ("#do", "What to do"), ("#sure", "How sure"),
         ]  # fmt: skip
 
-    @cached_property
-    def _running(self) -> tuple[str, Definition] | None:
-        """Label and program of the version that ran last."""
-        versions = [version for version in self.inquiry.tried.versions if version.strategy_id]
-        if not versions:
-            return None
-        last = versions[-1]
-        program = definition(self.inquiry.lake, last.strategy_id, last.strategy_version)
-        return (last.label, program) if program is not None else None
-
     # ---- sections --------------------------------------------------------------------------------------------------
 
     def head(self) -> Block:
@@ -101,6 +99,7 @@ class RehearsalReport:
             page.strong(page.author(found.family.name)),
             " · tried ",
             page.strong(page.author(self.called)),
+            "" if found.beside is None else f" against {found.beside[0]}",
             f" · runs of {number.span(found.since, found.until)}, UTC",
         ]
         status, role = self.verdict.status, self.verdict.role
@@ -151,7 +150,7 @@ class RehearsalReport:
             page.est(found.per_run, sign=True),
             " per run.",
         ]
-        body: list[Body] = [page.subhead("By day"), self._totals("Day", found.days)]
+        body: list[Body] = [page.subhead("By day"), self._totals("Day", self.shown.days)]
         if not self._small:
             body += [page.subhead("By the case that was paid"), self._totals("Case", found.cases[:_MOST_CASES])]
         return page.section("much", "How much more or less?", how, text, body)
@@ -159,7 +158,7 @@ class RehearsalReport:
     def _totals(self, title: str, parts: Sequence[Totals]) -> Block:
         rows = [
             {
-                "name": number.day(part.name) if title == "Day" else part.name or _NO_CASE,
+                "name": number.day(part.name) if title == "Day" else part.name or changes.NO_CASE,
                 "rows": part.logged_count,
                 "paid": part.paid,
                 "would": part.would,
@@ -170,7 +169,7 @@ class RehearsalReport:
         columns = [
             Column("name", title, kind="text" if title == "Day" else "author", role="name"),
             Column("rows", "Tried rows", kind="count"),
-            Column("paid", "Was paid", kind="estimate"),
+            Column("paid", wording.base(self.inquiry), kind="estimate"),
             Column("would", "Draft pays", kind="estimate"),
             Column("more", "Difference", kind="estimate", sign=True),
         ]
@@ -178,55 +177,11 @@ class RehearsalReport:
 
     def changed(self) -> Block:
         """Which runs are paid otherwise: from which case to which."""
-        found = self.inquiry
-        how = ["By the case a run was paid in, and the one in which the draft pays it."]
-        if not found.moved:
-            return page.section("changed", "Which runs change?", how, wording.none_changed(found))
-        of = "the runs that the log decides" if found.undecided.value else "the runs"
-        text: list[Inline] = [
-            f"{wording.percent(found.changed)} ", wording.share_bracket(found.changed), f" of {of} are paid otherwise.",
-        ]  # fmt: skip
-        if self._small:  # a move may be one user's
-            return page.section("changed", "Which runs change?", [*how, self._small.note], text)
-        rows = [
-            {
-                "was": move.was or _NO_CASE,
-                "now": "fails" if move.move.value == "fails" else move.now or _NO_CASE,
-                "rows": move.logged_count,
-                "from": number.exact(move.amount_was) if np.isfinite(move.amount_was) else "varies",
-                "to": number.exact(move.amount_now) if np.isfinite(move.amount_now) else "varies",
-                "more": move.difference,
-            }
-            for move in found.moved
-        ]
-        columns = [
-            Column("was", "Was paid in", kind="author", role="name"),
-            Column("now", "Draft pays in", kind="author"),
-            Column("rows", "Logged rows", kind="count"),
-            Column("from", "Each", align="right"),
-            Column("to", "Then each", align="right"),
-            Column("more", "Difference", kind="estimate", sign=True),
-        ]
-        return page.section("changed", "Which runs change?", how, text, [page.table(rows, columns)])
+        return changes.section(self.inquiry, self._small)
 
     def program(self) -> Block:
-        """What changed in the program, and how large it is."""
-        size = published_size(self.inquiry.program.ast)
-        how = [
-            f"The validator counts {number.counted(size.nodes, 'node')} of {MAX_NODES:,} and depth {size.depth}.",
-            "It refuses a program above either limit.",
-        ]
-        if self._running is None:
-            return page.section("program", "What changes in the program?", how, "No program that ran is in the lake.")
-        label, running = self._running
-        old, new = running.outline, self.inquiry.program.outline
-        wraps = running.built_in, self.inquiry.program.built_in
-        edits = compare(old, new, wraps)
-        listed: list[Body] = [page.note(page.inline(words.edit(edit, old, new))) for edit in edits.edits[:_MOST_EDITS]]
-        if len(edits.edits) > _MOST_EDITS:
-            listed.append(page.note(f"… and {len(edits.edits) - _MOST_EDITS:,} more."))
-        text: list[Inline] = [f"Beside {label}, which ran last: ", words.edits(edits, new)]
-        return page.section("program", "What changes in the program?", how, text, listed)
+        """What changed in the program, how large it is, and what a run of it will cost."""
+        return program_changes.section(self.inquiry)
 
     def runs_explained(self) -> Block:
         """A typical change, the largest one and a failing one, each with its receipt and what the draft makes of it."""
@@ -267,36 +222,16 @@ class RehearsalReport:
 
     def who(self) -> Block:
         """Who wins and who loses most, among the logged runs."""
-        question, how = (
-            "Who wins, who loses?",
-            ["Among the tried logged runs: the log is a sample and cannot list every user."],
-        )
-        if self._small:
-            return page.section("who", question, [*how, self._small.note], "Single users are left out.")
-        users = self.inquiry.users
-        if not users:
-            return page.section("who", question, how, wording.none_changed(self.inquiry))
-        rows = [
-            {
-                "user": user.name if self._show_users else masked(user.name),
-                "rows": user.logged_count,
-                "more": user.difference,
-            }
-            for user in users
-        ]
-        columns = [
-            Column("user", "User", kind="author", role="name"),
-            Column("rows", "Tried rows", kind="count"),
-            Column("more", "Difference", kind="estimate", sign=True),
-        ]
-        return page.section("who", question, how, None, [page.table(rows, columns)])
+        return users.section(self.shown, show_users=self._show_users)
 
     def failures(self) -> Block:
         """What would fail."""
         how = ["On inputs that were recorded; a timeout is a matter of clocks and cannot be rehearsed."]
-        found = self.inquiry.failures
-        if not found:
+        found = self.shown.failures
+        if not self.inquiry.failures:
             return page.section("fail", "What would fail?", how, wording.none_fails(self.inquiry))
+        if not found:
+            return page.section("fail", "What would fail?", [*how, self._small.note], "Some runs, of few users.")
         rows = [
             {"code": one.code, "rows": one.logged_count, "share": one.share, "run": one.execution_id} for one in found
         ]
@@ -306,7 +241,10 @@ class RehearsalReport:
             Column("share", "Share of runs", kind="estimate", unit="%"),
             *([] if self._small else [Column("run", "For example", kind="mono")]),
         ]
-        return page.section("fail", "What would fail?", how, None, [page.table(rows, columns)])
+        return page.section("fail", "What would fail?", self._how(how), None, [page.table(rows, columns)])
+
+    def _how(self, how: list[str]) -> list[str]:
+        return [*how, self._small.note] if self._small else how
 
     def unknown(self) -> Block:
         """What the log does not tell."""
@@ -315,19 +253,23 @@ class RehearsalReport:
         if not found.unknown:
             all_known = "The log decides every tried run." if len(found.tried.rows) else "No run was tried."
             return page.section("unknown", "What cannot be known?", how, all_known)
-        rows = [{"why": one.reason, "rows": one.logged_count, "share": one.share} for one in found.unknown]
+        if not self.shown.unknown:
+            return page.section("unknown", "What cannot be known?", self._how(how), wording.bounds(*found.bounds))
+        rows = [
+            {"why": wording.reason(one), "rows": one.logged_count, "share": one.share} for one in self.shown.unknown
+        ]
         columns = [
             Column("why", "Missing", kind="author", role="name"),
             Column("rows", "Tried rows", kind="count"),
             Column("share", "Share of runs", kind="estimate", unit="%"),
         ]
         text = wording.bounds(*found.bounds)
-        return page.section("unknown", "What cannot be known?", how, text, [page.table(rows, columns)])
+        return page.section("unknown", "What cannot be known?", self._how(how), text, [page.table(rows, columns)])
 
     def actions(self) -> Block:
         """What to do."""
         return page.section(
-            "do", "What to do?", [], None, [page.todo(wording.todo(self.inquiry, is_refused=bool(self.refused)))]
+            "do", "What to do?", [], None, [page.todo(advice.todo(self.shown, is_refused=bool(self.refused)))]
         )
 
     def sure(self) -> Block:
@@ -337,11 +279,12 @@ class RehearsalReport:
             {
                 "label": version.label,
                 "logged": version.logged_count,
-                "failed": version.failed_count,
                 "tried": version.tried_count,
-                "own": number.percent(version.own_count / version.tried_count)
-                if version.tried_count
-                else number.NOTHING,
+                "failed": self._failed(version),
+                "unpaid": version.unpaid_count,
+                "own": _part(version.own_count, version),
+                "other": _part(version.contradicted_count, version),
+                "open": _part(version.open_count, version),
                 "why": version.reason,
             }
             for version in found.tried.versions
@@ -349,17 +292,37 @@ class RehearsalReport:
         columns = [
             Column("label", "Version", role="name"),
             Column("logged", "Logged ok rows", kind="count"),
-            Column("failed", "Logged failures", kind="count"),
+            Column("failed", "Logged failures", align="right"),
+            Column("unpaid", "Without finite points", kind="count"),
             Column("tried", "Tried", kind="count"),
-            Column("own", "Own program gives them again", align="right"),
-            Column("why", "Why not", kind="author"),
+            Column("own", "Its own program pays the same", align="right"),
+            Column("other", "pays otherwise", align="right"),
+            Column("open", "cannot tell: cut trace", align="right"),
+            Column("why", "Why not tried", kind="author"),
         ]
         text = (
             f"{len(found.tried.rows):,} of {number.counted(found.tried.logged_count, 'logged ok run')} "
             f"{'was' if found.tried.logged_count == 1 else 'were'} tried; "
-            f"{number.counted(found.tried.failed_count, 'logged failure')} left no input to try."
+            f"{wording.runs(self.shown.failed, 'logged failure')} left no input to try."
         )
-        return page.section("sure", "How sure are we?", [], text, [page.table(rows, columns)])
+        body = [page.table(rows, columns), *day_by_day.parts(found, self.shown.drift), *self._looked_back()]
+        return page.section("sure", "How sure are we?", [], text, body)
+
+    def _failed(self, version: VersionRuns) -> str:
+        """Its logged failures."""
+        rows = self.inquiry.logged
+        is_its = (rows["label"] == version.label).to_numpy(bool) & (rows["status"] != "ok").to_numpy(bool)
+        return self.shown.count(is_its, rows)
+
+    @cached_property
+    def looked_back(self) -> list[LookBack]:
+        """What rehearsals of the last versions would have said, and what came."""
+        found = self.inquiry
+        return look_back(found.lake, found.family, found.until - found.since)
+
+    def _looked_back(self) -> list[Block]:
+        """The same as a table. It tells of other windows than this report's, which may rest on fewer users."""
+        return [] if self._small else looked_back(self.looked_back)
 
     # ---- for programs ----------------------------------------------------------------------------------------------
 
@@ -375,6 +338,8 @@ class RehearsalReport:
             "realm_id": found.family.realm,
             "family_name": found.family.name,
             "draft": self.called,
+            "program": fingerprint(found.program.ast, found.program.parent_strategy_id, found.program.strategy_type),
+            "against": None if found.beside is None else found.beside[0],
             "since": found.since.isoformat(),
             "until": found.until.isoformat(),
             "state": "new" if found.failures or self.refused else "known" if found.changed.value else "quiet",
@@ -387,14 +352,20 @@ class RehearsalReport:
             "undecided": found.undecided.to_dict(),
             "worst": found.worst_relative.to_dict() if found.worst_relative is not None else None,
             "changed": found.changed.to_dict(),
-            "failures": [{"code": one.code, "logged_count": one.logged_count} for one in found.failures],
+            "failures": [{"code": one.code, "logged_count": one.logged_count} for one in self.shown.failures],
             "most_visits": found.most_visits,
+            "look_back": [] if self._small else [plain(one) for one in self.looked_back],
             "size": published_size(found.program.ast).nodes,
         }
 
     def summary_block(self) -> SummaryBlock:
         """For the last cell of the notebook."""
         return summary_block(self.summary())
+
+
+def _part(count: int, version: VersionRuns) -> str:
+    """Of the tried runs of a version."""
+    return number.percent(count / version.tried_count) if version.tried_count else number.NOTHING
 
 
 def _share(title: str, share: Estimate, of: str) -> page.Cell:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from analytics.estimates.comparisons import Relative
 from analytics.estimates.estimate import Estimate
+from analytics.findings.rehearsal.same_program import same_as_running
 from analytics.program import MAX_NODES
 from analytics.reports import page
 from analytics.reports.page import number
 
 if TYPE_CHECKING:
-    from analytics.findings.rehearsal.rehearsal import Rehearsal
+    from analytics.findings.rehearsal.rehearsal import Rehearsal, Unknown
     from analytics.reports.page.inline import Inline
+    from analytics.reports.rehearsal.visible_facts import VisibleFacts
 
 CALLED = "The draft"
 BEHAVIOUR = (
     "The events are those that came: what users would have done under another program is in none of these numbers."
 )
-_CLOSE_TO_CAP = 0.9
+CLOSE_TO_CAP = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,9 @@ class Verdict:
     role: Literal["fixed", "finding", "worse"]
 
 
-def decide(found: Rehearsal) -> Verdict:
+def decide(shown: VisibleFacts) -> Verdict:
     """The verdict of a rehearsal."""
+    found = shown.found
     if not len(found.tried.rows):
         return Verdict([page.strong("Cannot tell"), f": {nothing_tried(found)}."], [BEHAVIOUR], "finding")
     sentence = _verdict(found)
@@ -48,10 +52,27 @@ def decide(found: Rehearsal) -> Verdict:
     is_open = bool(found.changed.value or any(doubts))
     role: Literal["fixed", "finding", "worse"] = "worse" if failing else "finding" if is_open else "fixed"
     status = [
-        *_undecided(found), _contradicted(found), _left_out(found), _failed(found), _failing(found), _recased(found),
-        _visits(found), _paid_by(found),
+        *_held_against(found), *_undecided(found), _failing(shown), _visits(found), _tried(found), _contradicted(shown),
+        _left_out(found), _failed(shown), _unpaid(found), _recased(shown), _paid_by(found),
     ]  # fmt: skip
     return Verdict(sentence, status, role)
+
+
+def base(found: Rehearsal) -> str:
+    """What the draft is held against, as a heading."""
+    return "Was paid" if found.beside is None else f"{found.beside[0]} pays"
+
+
+def _held_against(found: Rehearsal) -> list[Inline]:
+    """That it is no other program than the one that runs, or is held against another version than those that paid."""
+    said: list[Inline] = []
+    if label := same_as_running(found):
+        said.append(page.inline([page.finding(f"It says the same as {label}, which ran last"), ". "]))
+    if found.beside is not None:
+        said.append(
+            f"Held against what {found.beside[0]} pays for the same runs, and not against what they were paid. "
+        )
+    return said
 
 
 def nothing_tried(found: Rehearsal) -> str:
@@ -65,33 +86,54 @@ def nothing_tried(found: Rehearsal) -> str:
 
 
 def _verdict(found: Rehearsal) -> list[Inline]:
-    tried = f"{number.counted(len(found.tried.rows), 'logged run')} tried"
-    runs = f"For the same events, {tried}, "
     if found.undecided.value >= 1:
         return [page.strong("Cannot tell"), ": for none of the tried runs does the log hold what the draft reads."]
+    tried = f"For the same events, {number.counted(len(found.tried.rows), 'logged run')} tried, "
     if not found.changed.value and found.undecided.value:
         none = page.strong("none that the log decides is paid otherwise")
-        return [runs, none, f"; of all such runs up to {_most(found.changed)} may be."]
-    if found.undecided.value:
-        decided = int(found.tried.rows["is_decided"].sum())
-        runs = f"For the same events, on the {decided:,} of {tried} that the log decides, "
+        return [tried, none, f"; of all such runs up to {_most(found.changed)} may be."]
     if not found.changed.value:
         which = "runs of the versions that were tried" if _left_out_count(found) else "runs"
-        return [runs, page.fixed("no run is paid otherwise"), f"; of all {which} up to {_most(found.changed)} may be."]
+        return [tried, page.fixed("no run is paid otherwise"), f"; of all {which} up to {_most(found.changed)} may be."]
+    runs: list[Inline] = [_runs(found), " this draft pays "]
     share = found.relative
     if share is None or not math.isfinite(share.low):
         more = number.number(found.difference.value, found.difference.low, found.difference.high, sign=True)
         ends = bracket(found.difference)
         bounds_of = [" ", ends] if ends else [", and nothing tells how far that is off"]
-        return [runs, "this draft pays ", page.finding(f"{more} points"), *bounds_of, "."]
+        return [*runs, page.finding(f"{more} points"), " for the same events", *bounds_of, "."]
     if share.low <= 0 <= share.high:
         return [
-            runs, "this draft pays ", page.strong("about as much in all"), " ", _percent_bounds(share), ", and ",
+            *runs, page.strong("about as much in all"), " ", _percent_bounds(share), " for the same events, and ",
             page.finding(f"{percent(found.changed)} of the runs otherwise"), ".",
         ]  # fmt: skip
     word = "more" if share.value > 0 else "less"
     size = number.percent(abs(share.value), *sorted((abs(share.low), abs(share.high))))
-    return [runs, "this draft pays ", page.finding(f"{size} {word}"), " ", _percent_bounds(share), "."]
+    said = [page.finding(f"{size} {word}"), " ", _percent_bounds(share), " for the same events: "]
+    return [*runs, *said, *_a_day(found), "."]
+
+
+def _runs(found: Rehearsal) -> str:
+    """Which runs the verdict is about, logged or not."""
+    runs = found.tried_runs
+    said = f"{number.number(runs.value, runs.low, runs.high)} runs of {_window(found)}"
+    if found.undecided.value:
+        decided = 1 - found.undecided.value
+        return f"On the {number.percent(decided)} that the log decides of the {said}"
+    return f"On the {said}"
+
+
+def _window(found: Rehearsal) -> str:
+    days = (found.until - found.since) / timedelta(days=1)
+    return f"these {round(days)} days" if days >= 2 and days == round(days) else "this window"
+
+
+def _a_day(found: Rehearsal) -> list[Inline]:
+    """Points beyond what was paid."""
+    days = (found.until - found.since) / timedelta(days=1)
+    points = found.difference.times(1 / days) if days >= 1 else found.difference
+    more = number.number(points.value, points.low, points.high, sign=True)
+    return [page.strong(f"{more} points{' a day' if days >= 1 else ''}"), " ", bracket(points)]
 
 
 def _percent_bounds(share: Relative) -> page.Markup:
@@ -159,36 +201,66 @@ def _left_out(found: Rehearsal) -> Inline:
     return page.inline([page.finding(f"{runs} could not be tried"), " and add to no number. "])
 
 
-def _contradicted(found: Rehearsal) -> Inline:
+def _contradicted(shown: VisibleFacts) -> Inline:
     """Runs whose own program pays them otherwise: what they read was taken to be what that program reads."""
-    count = found.contradicted_count
-    if not count:
+    if not shown.found.contradicted_count:
         return ""
-    runs = "1 tried run was" if count == 1 else f"{count:,} tried runs were"
-    return page.inline(
-        [page.finding(f"{runs} paid otherwise than their version's program pays"), ": it may be another. "]
+    count = shown.count(shown.found.tried.rows["is_contradicted"].to_numpy(bool))
+    were = "was" if count == "1" else "were"
+    said = f"{runs(count, 'tried run')} {were} paid otherwise than their version's program pays"
+    return page.inline([page.finding(said), ": it may be another. "])
+
+
+def _tried(found: Rehearsal) -> str:
+    """What all that is said rests on."""
+    tried = len(found.tried.rows)
+    share = number.percent(found.tried.share)
+    part = f", {share} of those that are logged: the intervals are wider than of all" if found.is_part else ""
+    return f"{number.counted(tried, 'logged run')} {'was' if tried == 1 else 'were'} tried{part}. "
+
+
+def _failed(shown: VisibleFacts) -> str:
+    if not shown.found.tried.failed_count:
+        return ""
+    is_one = shown.failed == "1"
+    return (
+        f"{runs(shown.failed, 'logged failure')} left no input to try and {'adds' if is_one else 'add'} to no number. "
     )
 
 
-def _failed(found: Rehearsal) -> str:
-    count = found.tried.failed_count
-    runs = number.counted(count, "logged failure")
-    return f"{runs} left no input to try and {'adds' if count == 1 else 'add'} to no number. " if count else ""
+def _unpaid(found: Rehearsal) -> Inline:
+    """Ok runs whose points cannot be added up; nobody is told by how many there are."""
+    count = found.tried.unpaid_count
+    are = "has" if count == 1 else "have"
+    said = f"{number.counted(count, 'logged ok run')} {are} no finite points"
+    return page.inline([page.finding(said), f" and {'adds' if count == 1 else 'add'} to no number. "]) if count else ""
 
 
-def _recased(found: Rehearsal) -> Inline:
-    count = found.recased_count
-    runs = "1 tried run is" if count == 1 else f"{count:,} tried runs are"
-    return page.inline([page.finding(f"{runs} paid the same in another case"), ". "]) if count else ""
+def _recased(shown: VisibleFacts) -> Inline:
+    if not shown.found.recased_count:
+        return ""
+    count = shown.count(shown.found.recased)
+    are = "is" if count == "1" else "are"
+    return page.inline([page.finding(f"{runs(count, 'tried run')} {are} paid the same in another case"), ". "])
 
 
-def _failing(found: Rehearsal) -> Inline:
+def _failing(shown: VisibleFacts) -> Inline:
+    found = shown.found
     if not found.failures:
         return none_fails(found) + " "
-    count = sum(failure.logged_count for failure in found.failures)
-    codes = ", ".join(failure.code for failure in found.failures[:3])
     least = "at least " if found.undecided.value else ""
-    return page.inline([page.worse(f"{least}{number.counted(count, 'tried run')} would fail"), f" ({codes}). "])
+    said = page.worse(f"{least}{runs(shown.failing, 'tried run')} would fail")
+    return page.inline([said, f" ({named})" if (named := codes(shown)) else "", ". "])
+
+
+def runs(count: str, noun: str) -> str:
+    """So many runs, where the count may be a word."""
+    return f"{count} {noun}{'' if count == '1' else 's'}"
+
+
+def codes(shown: VisibleFacts) -> str:
+    """The most frequent codes that it fails with; empty where none may be named."""
+    return ", ".join(failure.code for failure in shown.failures[:3])
 
 
 def none_fails(found: Rehearsal) -> str:
@@ -212,51 +284,17 @@ def _visits(found: Rehearsal) -> Inline:
     is_known = found.tried.rows["visits"].notna().all()
     text = f"It visits at most {found.most_visits:,} of {MAX_NODES:,} nodes for a tried run"
     text += ". " if is_known else " that the log tells to its end. "
-    return page.finding(text) if found.most_visits > _CLOSE_TO_CAP * MAX_NODES else text
+    return page.finding(text) if found.most_visits > CLOSE_TO_CAP * MAX_NODES else text
 
 
 def _paid_by(found: Rehearsal) -> str:
     """The verdict is beside what was paid, and not beside the version that runs now."""
-    labels = [version.label for version in found.tried.versions if version.tried_count]
+    labels = [version.label for version in found.tried.versions if version.tried_count and found.beside is None]
     return f"What was paid is by {', '.join(labels[:-1])} and {labels[-1]}." if len(labels) > 1 else ""
 
 
-def todo(found: Rehearsal, *, is_refused: bool = False) -> list[page.Todo]:
-    """What to do with the draft, the most urgent first."""
-    steps = []
-    if is_refused:
-        steps.append(page.Todo("Do not publish it as it is.", "The conditions that refuse it are on top of the page."))
-    if not len(found.tried.rows):
-        return [
-            *steps,
-            page.Todo("Rehearse it on another window.", "It was tried on no run, so nothing is known of it."),
-        ]
-    if found.failures:
-        codes = ", ".join(failure.code for failure in found.failures[:3])
-        steps.append(
-            page.Todo(f"Change the draft: it fails on recorded inputs ({codes}).", "The runs are named above.")
-        )
-    if found.most_visits is not None and found.most_visits > _CLOSE_TO_CAP * MAX_NODES:
-        steps.append(page.Todo("Make it visit fewer nodes.", f"A run is stopped at {MAX_NODES:,}."))
-    if any(unknown.reason.startswith("field ") for unknown in found.unknown):
-        steps.append(
-            page.Todo(
-                "Publish a version that reads the missing fields without paying for them, and rehearse again in a few days.",
-                "What a run reads is recorded; what it does not read is not.",
-            )
-        )
-    elif found.undecided.value:
-        steps.append(
-            page.Todo(
-                "Give it an experiment's tag, and compare after a few days.",
-                "The log does not hold what the undecided runs would have read or been answered.",
-            )
-        )
-    if not steps:
-        steps.append(
-            page.Todo(
-                "Publish it, or give it an experiment's tag first.",
-                "A post-mortem of the days after tells what really came of it.",
-            )
-        )
-    return steps
+def reason(unknown: Unknown) -> str:
+    """What undecided runs lack."""
+    if unknown.path is not None:
+        return f"{unknown.path}: these runs did not read it, so the log does not hold it"
+    return unknown.reason

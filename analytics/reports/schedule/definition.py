@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from analytics.errors import UnknownNameError, UsageError, did_you_mean
+from analytics.findings.rehearsal.gate import conditions
 from analytics.reports.parameter_values import Value, understood
 from analytics.window import ONE_DAY, Window, midnight
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+DRAFTS = ("each", "changed")
+"""Which strategies a rehearsal is of: those that have a draft, or of these the ones whose draft has changed."""
 EVERY = ("day", *WEEKDAYS, "month")
 """When a report is due: each day, on a weekday, or on the first of a month."""
 
@@ -76,12 +79,13 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "realms": (str, list),
     "no_realm": bool,
     "families": (str, list),
+    "drafts": str,
     "window": str,
     "every": str,
     "catch_up_days": int,
     "keep_days": int,
     "timeout_minutes": (int, float),
-    "fail_on": str,
+    "fail_on": (str, list),
     "out": str,
     "parameters": dict,
 }
@@ -95,10 +99,11 @@ class Definition:
         name: What the report is called; findings are compared with the last report of the same name.
         notebook: Which notebook makes it: one of the package's, or a file.
         parameters: The notebook's parameters that differ from its defaults, thresholds among them.
-        fail_on: One of `FAIL_ON`.
+        fail_on: One of `FAIL_ON`; of a rehearsal, conditions are among its parameters.
         realms: ``all`` together in one report, ``each`` in one of its own, or the names of those that get one.
         no_realm: With names: the runs without a realm get one too.
-        families: Of a post-mortem: ``each`` strategy that ran in the window, or the names of those that get one.
+        families: Of a post-mortem or rehearsal: ``each`` strategy that ran in the window, or the names of those that get one.
+        drafts: Of a rehearsal: ``each`` strategy that has a draft, or those whose draft has ``changed`` since the last page of it.
         window: Relative words, see `window_of`; empty where the parameters or the notebook say it.
         every: When it is due, one of `EVERY`.
         catch_up_days: How many days, today included, are looked at for what is due.
@@ -115,6 +120,7 @@ class Definition:
     realms: str | tuple[str, ...] = "all"
     no_realm: bool = False
     families: str | tuple[str, ...] = ()
+    drafts: str = ""
     window: str = ""
     every: str = "day"
     catch_up_days: int = 3
@@ -126,7 +132,7 @@ class Definition:
     @property
     def is_one(self) -> bool:
         """It makes one report, not one for each of several tenants or strategies."""
-        return self.realms == "all" and not self.families
+        return self.realms == "all" and not self.families and not self.drafts
 
 
 def find(name: str, notebooks: Sequence[str], folder: Path = Path("reports")) -> Definition:
@@ -224,17 +230,14 @@ def _definition(path: Path, name: str, told: Mapping[str, Any], notebooks: Seque
         raise UsageError(
             f"{path} names the notebook {notebook!r}", hint=f"there are: {', '.join(notebooks)}, or a file beside it"
         )
-    for key, allowed in (("fail_on", FAIL_ON), ("every", EVERY)):
+    parameters = _parameters(path, told, notebook)
+    told = {key: value for key, value in told.items() if key != "fail_on" or value in FAIL_ON}
+    for key, allowed in (("drafts", DRAFTS), ("every", EVERY)):
         if key in told and told[key] not in allowed:
             raise UsageError(f"{path} says {key} = {told[key]!r}", hint=f"one of: {', '.join(allowed)}")
     for key, least in (("catch_up_days", 1), ("keep_days", 0), ("timeout_minutes", 0.01)):
         if told.get(key, least) < least:
             raise UsageError(f"{path} says {key} = {told[key]}", hint=f"at least {least}")
-    # TOML writes a date without quotation marks; parameters are texts.
-    parameters = {
-        key: value.isoformat() if hasattr(value, "isoformat") else value
-        for key, value in told.get("parameters", {}).items()
-    }
     rest = {key: told[key] for key in told if key not in ("name", "notebook", "parameters", "realms", "families")}
     made = Definition(
         name=str(told.get("name", name)) or name,
@@ -247,6 +250,28 @@ def _definition(path: Path, name: str, told: Mapping[str, Any], notebooks: Seque
     )
     _check(path, made)
     return made
+
+
+def _parameters(path: Path, told: Mapping[str, Any], notebook: str) -> dict[str, Value]:
+    """The notebook's parameters; those of a rehearsal with the conditions that stand under ``fail_on``."""
+    # TOML writes a date without quotation marks; parameters are texts.
+    found = {
+        key: value.isoformat() if hasattr(value, "isoformat") else value
+        for key, value in told.get("parameters", {}).items()
+    }
+    fail_on = told.get("fail_on", "never")
+    if fail_on in FAIL_ON:
+        return found
+    texts = fail_on if isinstance(fail_on, list) else [fail_on]
+    if notebook != "rehearsal" or not texts or not all(isinstance(one, str) for one in texts):
+        raise UsageError(
+            f"{path} says fail_on = {fail_on!r}",
+            hint=f"one of: {', '.join(FAIL_ON)}; conditions such as points>5% are for a rehearsal",
+        )
+    if "fail_on" in found:
+        raise UsageError(f"{path} says fail_on twice", hint="leave out the one under [parameters]")
+    conditions(part for text in texts for part in text.split(","))
+    return {**found, "fail_on": ", ".join(texts)}
 
 
 def _names(path: Path, key: str, value: Any, words: Sequence[str]) -> str | tuple[str, ...]:
@@ -275,11 +300,15 @@ def _check(path: Path, made: Definition) -> None:
             f"no_realm in {path} goes with a list of realms",
             hint="'each' has the runs without a realm among them; for them alone: realms = [] and no_realm = true",
         )
-    is_post_mortem = made.notebook == "post_mortem"
+    _check_strategies(path, made, own)
+
+
+def _check_strategies(path: Path, made: Definition, own: set[str]) -> None:
+    kind = {"post_mortem": "post-mortem", "rehearsal": "rehearsal"}.get(made.notebook, "")
     names_one = own & {"family", "strategy_id", "execution_id"}
-    if is_post_mortem and not made.families and not names_one:
+    if kind and not made.families and not made.drafts and not names_one:
         raise UsageError(
-            f"{path} does not say which strategies the post-mortem is of",
+            f"{path} does not say which strategies the {kind} is of",
             hint='families = "each" (those that ran in the window), families = ["Speed bonus"], or family under [parameters]',
         )
     if made.families == "each" and "against" in own:
@@ -287,10 +316,26 @@ def _check(path: Path, made: Definition) -> None:
             f"{path} says families = 'each' and against: a strategy would be compared with itself",
             hint='name those to compare: families = ["Speed bonus"]',
         )
-    if made.families and (not is_post_mortem or names_one):
+    if made.families and (not kind or names_one):
         raise UsageError(
-            f"{path} says families, but its report is {'of one strategy' if is_post_mortem else 'no post-mortem'}",
+            f"{path} says families, but its report is {'of one strategy' if kind else 'no post-mortem and no rehearsal'}",
             hint="leave out one of them",
+        )
+    if made.drafts and (made.notebook != "rehearsal" or names_one):
+        raise UsageError(
+            f"{path} says drafts, but its report is {'of one strategy' if names_one else 'no rehearsal'}",
+            hint="leave out one of them",
+        )
+    tried = own & {"draft", "version"}
+    if (tried and made.drafts) or ("draft" in tried and made.families):
+        raise UsageError(
+            f"{path} says {'drafts' if made.drafts else 'families'} and {', '.join(sorted(tried))}: which program is tried?",
+            hint="leave out one of them",
+        )
+    if kind == "rehearsal" and made.families == "each" and not made.drafts and "version" not in own:
+        raise UsageError(
+            f"{path} says families = 'each', and not every strategy has a draft",
+            hint='write drafts = "each" (those that have one) or drafts = "changed" in its place',
         )
 
 

@@ -32,6 +32,7 @@ from analytics.reports.render.rendering import publish_failure
 from analytics.reports.schedule import archive, cards
 from analytics.reports.schedule.cards import FAILED, Card
 from analytics.reports.schedule.definition import Definition, due_days
+from analytics.reports.schedule.drafts import drafts_of, shown_already
 from analytics.storage import LakePath, lock, place
 from analytics.version import __version__
 from analytics.warehouse.warehouse import Warehouse
@@ -51,11 +52,13 @@ class Job:
         definition: What is wanted.
         today: The day on which it is due.
         subject: Parameters that say which tenant and strategy.
+        draft: Fingerprint of the strategy's newest draft, where it is only rehearsed when that has changed; empty else.
     """
 
     definition: Definition
     today: date
     subject: Mapping[str, Value] = field(default_factory=dict)
+    draft: str = ""
 
     @property
     def label(self) -> str:
@@ -92,16 +95,33 @@ def jobs(definition: Definition, lake: Warehouse, parameters: Mapping[str, Value
     """
     records = [record for record in lake.records() if record.day is not None]
     chains: dict[str, list[Job]] = {}
-    for day in due_days(definition.every, today, definition.catch_up_days):
+    days = due_days(definition.every, today, definition.catch_up_days)
+    # A draft is as it is now: of days gone by nobody knows what it was.
+    for day in days[-1:] if definition.drafts else days:
         window = window_on(definition, parameters, day)
         if day != today and not any(record.day and record.day < window.until.date() for record in records):
             continue  # before the lake began
-        for subject in _subjects(definition, lake, records, window):
-            chains.setdefault(json.dumps(subject, sort_keys=True), []).append(Job(definition, day, subject))
+        for subject, draft in _subjects(definition, lake, records, window):
+            chains.setdefault(json.dumps(subject, sort_keys=True), []).append(Job(definition, day, subject, draft))
     return list(chains.values())
 
 
 def _subjects(
+    definition: Definition, lake: Warehouse, records: Sequence[DayRecord], window: Window
+) -> list[tuple[dict[str, Value], str]]:
+    """Parameters that say tenant and strategy; beside them the fingerprint of a draft that has to have changed, or nothing."""
+    realms = _realms(definition, lake, records, window)
+    if not definition.drafts:
+        return [(subject, "") for subject in _strategies(definition, lake, realms, window)]
+    is_changed = definition.drafts == "changed"
+    return [
+        ({**_realm(one.realm), "family": one.family}, one.fingerprint if is_changed else "")
+        for one in drafts_of(definition, lake, window)
+        if realms == [{}] or _realm(one.realm) in realms
+    ]
+
+
+def _realms(
     definition: Definition, lake: Warehouse, records: Sequence[DayRecord], window: Window
 ) -> list[dict[str, Value]]:
     realms: list[dict[str, Value]]
@@ -112,6 +132,12 @@ def _subjects(
         realms = [_realm(realm) for realm in lake.realms if realm != "" and _is_logged(realm, records, window)]
     else:
         realms = [_realm(realm) for realm in definition.realms] + ([_realm(None)] if definition.no_realm else [])
+    return realms
+
+
+def _strategies(
+    definition: Definition, lake: Warehouse, realms: list[dict[str, Value]], window: Window
+) -> list[dict[str, Value]]:
     if not definition.families:
         return realms
     names = definition.families
@@ -368,6 +394,8 @@ class _Runner:
         if not self.force and is_current(planned, {inputs, fingerprint(planned, self.ledger) if self.lost else inputs}):
             card = cards.read(planned.target) or planned.card
             return Outcome(job, "up to date", card, time.monotonic() - began)
+        if job.draft and not self.force and (last := shown_already(planned, self.out, job.draft)) is not None:
+            return Outcome(job, "up to date", cards.read(last) or planned.card, time.monotonic() - began)
         words = ""
         try:
             card, words = self._render(planned, 60 * job.definition.timeout_minutes)
