@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from analytics.extraction import day_files
 from analytics.extraction.plan import ExtractPlan
 from analytics.extraction.rewrite_partition import hash_of, put, without_ids
-from analytics.lake import ledger
+from analytics.lake import ledger, small_partitions
 from analytics.lake.lake import Lake
 from analytics.model import DayRecord, Partition, PartitionInfo
 from analytics.storage import LakePath, readable, typed_json
@@ -130,7 +130,7 @@ class Duplicates:
         if self._lake.storage.is_remote:
             most_rows, most_files = MOST_ROWS_IN_BUCKET, MOST_FILES_IN_BUCKET
         rows = sum(info.row_count for _, infos in rest for info in infos.values())
-        files = sum(min(len(infos), day_files.LEAST) for _, infos in rest)
+        files = sum(min(len(infos), small_partitions.LEAST) for _, infos in rest)
         if (rows > most_rows or files > most_files) and not any(self._is_odd(partition) for partition in written):
             rest = [(record, infos) for record, infos in rest if self._is_near(record, infos)]
         return [file for record, infos in rest for file in self._of_day(record, infos)]
@@ -151,8 +151,10 @@ class Duplicates:
         return (self._window.since - NEAR).date() <= record.day < (self._window.until + NEAR).date()
 
     def _of_day(self, record: DayRecord, infos: Mapping[str | None, PartitionInfo]) -> Iterator[_File]:
-        shared = day_files.current(self._lake, record).get("executions") if len(infos) >= day_files.LEAST else None
-        small = {realm: info for realm, info in infos.items() if shared and day_files.is_small(info)}
+        shared = (
+            day_files.current(self._lake, record).get("executions") if len(infos) >= small_partitions.LEAST else None
+        )
+        small = {realm: info for realm, info in infos.items() if shared and small_partitions.is_small(info.row_count)}
         if shared and small:
             yield _File(shared.path, small)
         for realm, info in infos.items():

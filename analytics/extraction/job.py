@@ -228,6 +228,7 @@ class _Run:
             with timed(seconds, "erased"):
                 changed = {*self._written(), *self._taken_out}
                 self._say(resurfaced.take_out(lake, self._options.policy.key, workspace, changed))
+            lake.complete_columns()
         return self._result(source, plan, book, admitted.definitions)
 
     def _look_first(self, source: Source, identity: dict[str, str]) -> None:
