@@ -19,7 +19,7 @@ from typing import Final
 from analytics.errors import DamagedFileError
 from analytics.lake import ledger, small_partitions
 from analytics.model import DayRecord, PartitionInfo
-from analytics.storage import LakePath, Storage, typed_json
+from analytics.storage import LakePath, Storage, is_same_file, typed_json
 from analytics.storage.typed_json import Json, JsonObject, Unchecked
 
 FOLDER: Final = "columns"
@@ -149,18 +149,13 @@ def read(storage: Storage, ledger_path: LakePath, day: date | None) -> DayRecord
             return None
         made_of = typed_json.text(about["made_of"])
         now = storage.identity(str(ledger_path), made_of)
-        if now is None or not _is_same(made_of, now) or hashlib.sha256(body).hexdigest() != about["sha256"]:
+        if not is_same_file(made_of, now) or hashlib.sha256(body).hexdigest() != about["sha256"]:
             return None
         often, seldom = body.decode().splitlines()
         partitions = ColumnarPartitions(path, day, often, seldom, is_exact=now == made_of)
         return ledger.of_facts(typed_json.fields(partitions.told["facts"]), day, partitions)
     except (OSError, *typed_json.WRONG):
         return None
-
-
-def _is_same(made_of: str, now: str) -> bool:
-    """By what the system says of the file, or by all that is in it."""
-    return made_of == now or (made_of.count("-") == now.count("-") == 3 and made_of[-32:] == now[-32:])
 
 
 def sizes(record: DayRecord) -> Iterator[tuple[str | None, int, int, int]]:

@@ -243,6 +243,11 @@ class Storage(ABC):
         """Give a file another place below the root, and take its folders away when they are empty."""
 
 
+def is_same_file(known: str, now: str | None) -> bool:
+    """Two answers of ``Storage.identity`` are of one file: by what the system says of it, or by all that is in it."""
+    return now is not None and (known == now or (known.count("-") == now.count("-") == 3 and known[-32:] == now[-32:]))
+
+
 def is_parquet(name: str) -> bool:
     """A glob for Parquet files on a file system that ignores case matches it."""
     return name.lower().endswith(".parquet")

@@ -86,7 +86,14 @@ def empty(table_schema: pa.Schema) -> pa.Table:
     """What the files of a table hold where there are none, the folders' columns included."""
     import pyarrow as pa
 
-    return pa.schema([*table_schema, ("realm", pa.string()), ("day", pa.date32())]).empty_table()
+    return without_rows(pa.schema([*table_schema, ("realm", pa.string()), ("day", pa.date32())]))
+
+
+def without_rows(table_schema: pa.Schema) -> pa.Table:
+    """A table of these columns; of no batches, for ``empty_table`` looks at empty lists and loads pandas for it."""
+    import pyarrow as pa
+
+    return pa.Table.from_batches([], table_schema)
 
 
 def _of_table(
@@ -207,7 +214,7 @@ def register(connection: duckdb.DuckDBPyConnection, table: str, names: Sequence[
         connection.execute(sql.text("files", f"no_{table}"))
         return
     table_schema = schema.of_tables()[table]
-    hollow = empty(table_schema) if table in _HIVE_TABLES else table_schema.empty_table()
+    hollow = empty(table_schema) if table in _HIVE_TABLES else without_rows(table_schema)
     connection.register(f"empty_{table}", hollow)
     connection.execute(f"create or replace view files.{table} as from empty_{table}")
 
