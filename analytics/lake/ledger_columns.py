@@ -172,6 +172,13 @@ def row_counts(record: DayRecord) -> Mapping[str | None, int]:
     return {realm: rows for realm, rows, _, _ in sizes(record)}
 
 
+def has_kept(record: DayRecord) -> bool:
+    """A partition holds rows that the source has lost."""
+    if isinstance(record.partitions, ColumnarPartitions):
+        return any(record.partitions.column("kept_count"))
+    return any(info.kept_count for info in record.partitions.values())
+
+
 def small_digest(record: DayRecord) -> str:
     """By which the day file of its small partitions is known."""
     if isinstance(record.partitions, ColumnarPartitions):
