@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -295,7 +295,7 @@ class DayRecord:
     """
 
     day: date | None
-    partitions: dict[str | None, PartitionInfo]
+    partitions: Mapping[str | None, PartitionInfo]
     covers_all_realms: bool
     complete_until: datetime | None
     horizon_reason: str

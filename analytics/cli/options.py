@@ -15,8 +15,10 @@ from analytics.errors import UsageError
 if TYPE_CHECKING:
     from analytics.lake.lake import Lake
     from analytics.reports.explore.open_lake import OpenLake
+    from analytics.warehouse.in_sight import LakeInSight
 
 T = TypeVar("T")
+Seen = TypeVar("Seen", bound="LakeInSight")
 
 ROWS, PLACES, ANSWER, CONSENT = "which rows", "where", "the answer", "only where it is said"
 """Groups of the help, in this order; what has none comes first."""
@@ -255,6 +257,14 @@ class RealmOptions(LakeOptions):
             raise UsageError("either all realms or one of them", hint="leave out --all-realms")
         return [None] if self.no_realm else [] if self.realm is None else [self.realm]
 
+    def look_at_lake(self) -> LakeInSight:
+        """As ``open_lake``, for who asks the ledger alone: no DuckDB is loaded."""
+        from analytics.lake.lake import Lake
+        from analytics.reports.explore.lake_folder import find_lake
+        from analytics.warehouse.in_sight import LakeInSight
+
+        return self._said_what_is_lost(LakeInSight(Lake(find_lake(self.lake)), realms=self.realms() or None))
+
     def open_lake(self) -> OpenLake:
         """The lake, with the tenants in sight that were chosen; what it has lost of theirs is said.
 
@@ -262,15 +272,17 @@ class RealmOptions(LakeOptions):
             UsageError: It holds several, and none was chosen.
             UnknownNameError: It holds nothing of the one that was.
         """
-        from analytics.cli.output import warn_of_losses
         from analytics.reports.explore.open_lake import open_lake
 
-        realms = self.realms()
-        opened = open_lake(self.lake, realm=realms)
-        if not realms and not self.all_realms:
-            require_realm_choice(opened.lake)
-        warn_of_losses(opened.lost(), opened.lost_programs())
-        return opened
+        return self._said_what_is_lost(open_lake(self.lake, realm=self.realms()))
+
+    def _said_what_is_lost(self, found: Seen) -> Seen:
+        from analytics.cli.output import warn_of_losses
+
+        if not self.realms() and not self.all_realms:
+            require_realm_choice(found.lake)
+        warn_of_losses(found.lost(), found.lost_programs())
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,7 +84,7 @@ def run_status(options: StatusOptions) -> int:
     from analytics.reports.explore.results import calendar_key, calendar_lines
     from analytics.warehouse.coverage import CALENDAR_DAYS, calendar
 
-    lake = options.open_lake()
+    lake = options.look_at_lake()
     settings = Settings.from_env(lake=options.lake, source_retention=options.source_retention, sample_rates="")
     at_risk = volume.retention_warning(lake.lake, settings.source_retention)
     warn_of_deletion(at_risk)

@@ -8,7 +8,6 @@ that its name gives, is not looked at. Large partitions stay out: they are quick
 
 from __future__ import annotations
 
-import hashlib
 import re
 import threading
 from collections import Counter
@@ -19,8 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analytics.extraction.encode import parquet_writer
-from analytics.extraction.encode.parquet_writer import ROW_GROUP_ROWS, SMALL_ROWS
+from analytics.extraction.encode.parquet_writer import ROW_GROUP_ROWS
+from analytics.lake import ledger_columns, small_partitions
 from analytics.lake.lake import Lake, day_directory, is_day_directory, subfolders
+from analytics.lake.small_partitions import LEAST, order
 from analytics.model import DayRecord, Partition, PartitionInfo
 from analytics.storage import LakePath, readable
 
@@ -37,11 +38,6 @@ _HELD_BYTES = 8 << 20
 
 _ROW_BYTES = 200
 """About what a row takes without its trace; asking each column takes longer than writing it."""
-
-
-def order(realm: str | None) -> tuple[bool, str]:
-    """By which realms are sorted: the NULL realm last."""
-    return (realm is None, realm or "")
 
 
 class ParquetSink:
@@ -131,7 +127,7 @@ class DayCompactor:
             row_count: Runs of the partition: whether it is small does not depend on the table.
         """
         pile = self._piles.get((table, partition.day)) if partition.day else None
-        if pile is None or row_count >= SMALL_ROWS:
+        if pile is None or not small_partitions.is_small(row_count):
             return
         with pile.lock:
             if pile.counts and order(partition.realm) <= order(pile.counts[-1][0]):
@@ -168,9 +164,6 @@ class DayCompactor:
 
 
 FOLDER = "days"
-LEAST = 64
-"""Small partitions of a day: fewer are read about as quickly one by one."""
-
 # The hive keys of a partition, so that one list of files can hold both; no realm's folder is named so (see ``lake``).
 _REALM = "realm=~many"
 _NAME = re.compile(r"([0-9a-f]{32})-([0-9]+)\.parquet")
@@ -202,34 +195,9 @@ class DayFile:
         return self.bytes_on_disk == self.bytes_in_name
 
 
-def is_small(info: PartitionInfo) -> bool:
-    """The partition has so few rows that day files hold them."""
-    return info.row_count < SMALL_ROWS
-
-
 def small(record: DayRecord | None) -> list[PartitionInfo]:
     """The partitions of a day that a day file holds, in its order."""
-    infos = record.partitions.values() if record else ()
-    return sorted(filter(is_small, infos), key=lambda info: order(info.partition.realm))
-
-
-def digest(infos: Iterable[PartitionInfo]) -> str:
-    """Of everything that decides what is in the files of these partitions."""
-    told = [
-        (
-            info.partition.realm,
-            (info.row_count, info.id_hash, info.fingerprint.row_count, info.fingerprint.change_hash),
-            (info.file_bytes, info.node_days_bytes, _rates(info), info.extracted_at.isoformat()),
-        )
-        for info in infos
-    ]
-    return hashlib.sha256(ascii(told).encode()).hexdigest()[:32]
-
-
-def _rates(info: PartitionInfo) -> object:
-    if len(info.sample_rates) == 1:
-        return info.sample_rates[0].rate  # as before there could be several: such day files stay what they are
-    return [(step.since and step.since.isoformat(), step.rate) for step in info.sample_rates]
+    return small_partitions.of(record.partitions.values() if record else ())
 
 
 def of_day(lake: Lake, table: str, day: date) -> list[DayFile]:
@@ -252,13 +220,15 @@ def everywhere(lake: Lake) -> Iterator[DayFile]:
 def current(lake: Lake, record: DayRecord) -> dict[str, DayFile]:
     """The day files that hold what the ledger tells of a day, by table; only those that there are."""
     found = [file for table in TABLES for file in of_day(lake, table, record.day)] if record.day else []
-    mark = digest(small(record)) if found else ""
+    mark = ledger_columns.small_digest(record) if found else ""
     return {file.table: file for file in found if file.digest == mark and file.is_whole}
 
 
 def needs_compaction(plan: ExtractPlan, complete_until: datetime) -> set[date]:
     """Days that this plan writes as a whole, many small partitions each, and that will be complete."""
-    count = Counter(partition.day for partition, found in plan.changed.items() if found.row_count < SMALL_ROWS)
+    count = Counter(
+        partition.day for partition, found in plan.changed.items() if small_partitions.is_small(found.row_count)
+    )
     return {
         day
         for day, partitions in count.items()
@@ -292,7 +262,7 @@ def write(
         infos = small(record)
         if day is None or record is None or not record.is_complete or len(infos) < LEAST:
             continue
-        mark = digest(infos)
+        mark = small_partitions.digest(infos)
         for table in TABLES:
             if not any(file.digest == mark and file.is_whole for file in of_day(lake, table, day)):
                 staged = gathering.take(table, infos) or _assemble(lake, table, infos, before.get(day), workspace)

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analytics.extraction import day_files
 from analytics.extraction.plan import ExtractPlan
 from analytics.extraction.rewrite_partition import hash_of, put, without_ids
-from analytics.lake import ledger
+from analytics.lake import ledger, ledger_columns, small_partitions
 from analytics.lake.lake import Lake
 from analytics.model import DayRecord, Partition, PartitionInfo
 from analytics.storage import LakePath, readable, typed_json
@@ -54,10 +54,36 @@ class RemovedRows:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file to look into: that of one partition, or a day file with the small ones of a day."""
+    """A file to look into: that of one partition, or a day file with the small ones of a day.
+
+    Attributes:
+        path: Of it.
+        day: Of its rows.
+        realms: Whose rows are looked into; a day file may hold others'.
+        infos: What the ledger tells of the day's partitions, theirs among them.
+    """
 
     path: LakePath
+    day: date | None
+    realms: Set[str | None]
     infos: Mapping[str | None, PartitionInfo]
+
+    def is_of(self, partition: Partition) -> bool:
+        """It holds nothing else."""
+        return self.day == partition.day and self.realms == {partition.realm}
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """What a day holds besides what is read anew: of tens of thousands of partitions hardly one is more than a name and a count.
+
+    Attributes:
+        record: The ledger's.
+        rows: Of each partition that has some.
+    """
+
+    record: DayRecord
+    rows: Mapping[str | None, int]
 
 
 class Duplicates:
@@ -95,8 +121,7 @@ class Duplicates:
 
         if not written:
             return []
-        changed = self._plan.changed
-        elsewhere = self._files([*written], lambda partition: partition not in changed)
+        elsewhere = self._files([*written])
         lost = _texts(kept[partition] for partition in written if partition in kept)
         taken: list[RemovedRows] = []
         if elsewhere:
@@ -112,28 +137,23 @@ class Duplicates:
 
     # ---- where to look ---------------------------------------------------------------------------------------------
 
-    def _files(self, written: list[Partition], wanted: pa.Array) -> list[_File]:
+    def _files(self, written: list[Partition]) -> list[_File]:
         """The rest of the lake, or of a large one what is near."""
         records = [record for day in self._lake.recorded_days() if (record := self._lake.recorded(day))]
-        rest = [
-            (record, infos)
-            for record in records
-            if (
-                infos := {
-                    realm: info
-                    for realm, info in record.partitions.items()
-                    if info.row_count and wanted(info.partition)
-                }
-            )
-        ]
+        rest = [found for record in records if (found := self._rest(record)).rows]
         most_rows, most_files = MOST_ROWS, MOST_FILES
         if self._lake.storage.is_remote:
             most_rows, most_files = MOST_ROWS_IN_BUCKET, MOST_FILES_IN_BUCKET
-        rows = sum(info.row_count for _, infos in rest for info in infos.values())
-        files = sum(min(len(infos), day_files.LEAST) for _, infos in rest)
+        rows = sum(sum(one.rows.values()) for one in rest)
+        files = sum(min(len(one.rows), small_partitions.LEAST) for one in rest)
         if (rows > most_rows or files > most_files) and not any(self._is_odd(partition) for partition in written):
-            rest = [(record, infos) for record, infos in rest if self._is_near(record, infos)]
-        return [file for record, infos in rest for file in self._of_day(record, infos)]
+            rest = [one for one in rest if self._is_near(one.record)]
+        return [file for one in rest for file in self._of_day(one)]
+
+    def _rest(self, record: DayRecord) -> _Rest:
+        changed = {partition.realm for partition in self._plan.changed if partition.day == record.day}
+        told = ledger_columns.sizes(record)
+        return _Rest(record, {realm: rows for realm, rows, *_ in told if rows and realm not in changed})
 
     def _is_odd(self, partition: Partition) -> bool:
         """New ids in a day that was complete: no late row, for those were waited for."""
@@ -145,19 +165,23 @@ class Duplicates:
             known is None or known.fingerprint.id_hash != self._plan.changed.get(partition, known.fingerprint).id_hash
         )
 
-    def _is_near(self, record: DayRecord, infos: Mapping[str | None, PartitionInfo]) -> bool:
-        if record.day is None or any(info.kept_count for info in infos.values()):
+    def _is_near(self, record: DayRecord) -> bool:
+        if record.day is None or ledger_columns.has_kept(record):
             return True
         return (self._window.since - NEAR).date() <= record.day < (self._window.until + NEAR).date()
 
-    def _of_day(self, record: DayRecord, infos: Mapping[str | None, PartitionInfo]) -> Iterator[_File]:
-        shared = day_files.current(self._lake, record).get("executions") if len(infos) >= day_files.LEAST else None
-        small = {realm: info for realm, info in infos.items() if shared and day_files.is_small(info)}
-        if shared and small:
-            yield _File(shared.path, small)
-        for realm, info in infos.items():
+    def _of_day(self, rest: _Rest) -> Iterator[_File]:
+        record, day, infos = rest.record, rest.record.day, rest.record.partitions
+        is_many = len(rest.rows) >= small_partitions.LEAST
+        shared = day_files.current(self._lake, record).get("executions") if is_many else None
+        small = {realm for realm, rows in rest.rows.items() if shared and small_partitions.is_small(rows)}
+        if shared and len(small) > 1:
+            yield _File(shared.path, day, small, infos)
+        else:
+            small = set()
+        for realm in rest.rows:
             if realm not in small:
-                yield _File(self._lake.path("executions", info.partition), {realm: info})
+                yield _File(self._lake.path("executions", Partition(realm, day)), day, {realm}, infos)
 
     # ---- looking ---------------------------------------------------------------------------------------------------
 
@@ -191,9 +215,9 @@ class Duplicates:
     ) -> list[RemovedRows]:
         """Rows that the source has nowhere and two partitions hold: each stays where it was updated last."""
         losers: dict[Partition, tuple[PartitionInfo, set[str]]] = {}
-        mine = [_File(self._lake.path("executions", p), {p.realm: info}) for p, info in read.items()]
+        mine = [_File(self._lake.path("executions", p), p.day, {p.realm}, {p.realm: info}) for p, info in read.items()]
         for partition, ids in kept.items():
-            others = [file for file in [*elsewhere, *mine] if [i.partition for i in file.infos.values()] != [partition]]
+            others = [file for file in [*elsewhere, *mine] if not file.is_of(partition)]
             for info, twice in self._holding(ids, others):
                 if info.partition == partition:
                     continue
@@ -363,9 +387,9 @@ def _read(file: _File) -> pa.Table | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = ["execution_id", "realm_id"] if len(file.infos) > 1 else ["execution_id"]
+    columns = ["execution_id", "realm_id"] if len(file.realms) > 1 else ["execution_id"]
     try:
-        if len(file.infos) == 1 and file.path.stat().st_size != next(iter(file.infos.values())).file_bytes:
+        if len(file.realms) == 1 and file.path.stat().st_size != file.infos[next(iter(file.realms))].file_bytes:
             return None
         with pq.ParquetFile(readable(file.path), pre_buffer=False) as opened:
             return opened.read(columns=columns, use_threads=False)
@@ -376,8 +400,8 @@ def _read(file: _File) -> pa.Table | None:
 def _by_partition(file: _File, hits: pa.Table) -> Iterator[tuple[PartitionInfo, list[str]]]:
     found: dict[str | None, list[str]] = {}
     for row in hits.to_pylist():
-        realm = row["realm_id"] if len(file.infos) > 1 else next(iter(file.infos))
-        if realm in file.infos:  # a day file also has partitions that are read anew
+        realm = row["realm_id"] if len(file.realms) > 1 else next(iter(file.realms))
+        if realm in file.realms:  # a day file also has partitions that are read anew
             found.setdefault(realm, []).append(row["execution_id"])
     for realm, ids in found.items():
         yield file.infos[realm], ids

@@ -23,6 +23,7 @@ from analytics.extraction.privacy.row_filter import protect_definition
 from analytics.extraction.transfer import Transfer, timed
 from analytics.lake import definitions, foreign_files, source_identity
 from analytics.lake.lake import Lake
+from analytics.lake.settled_programs import SettledPrograms
 from analytics.lake.source_identity import is_same, may_repeat, says_more
 from analytics.model import DayRecord, ExtractResult, Fingerprint, Partition, PartitionInfo, RealmFilter, Watermark
 from analytics.source import watermark
@@ -230,6 +231,7 @@ class _Run:
             with timed(seconds, "erased"):
                 changed = {*self._written(), *self._taken_out}
                 self._say(resurfaced.take_out(lake, self._options.policy.key, workspace, changed))
+            lake.complete_columns()
         return self._result(source, plan, book, admitted.definitions)
 
     def _look_first(self, source: Source, identity: dict[str, str]) -> None:
@@ -274,7 +276,7 @@ class _Run:
         if plan.changed:
             with timed(self.seconds, "fingerprint"):
                 source.refuse_ids_twice(window, chosen)
-        self._say(foreign_files.quarantine(lake, plan.records, files))
+        self._say(foreign_files.quarantine(lake, plan.records, files, SettledPrograms(lake).own_files()))
         day_files.remove_stale(lake)
         return plan
 

@@ -27,7 +27,7 @@ from analytics.lake import definitions, foreign_files, ledger, schema
 from analytics.lake.lake import REALM_TABLES, Lake, day_of
 from analytics.model import Partition, PartitionInfo
 from analytics.sql import Row
-from analytics.storage import LakePath, readable
+from analytics.storage import LakePath, is_same_file, readable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -178,7 +178,9 @@ class _Search:
 
     def unknown(self, marks: Mapping[str, str], realms: Sequence[str | None] | None = None) -> list[str]:
         """Files that the ledger does not know as searched."""
-        found = [name for name, mark in marks.items() if not _is_same(self._known.get(self.relative(name)), mark)]
+        found = [
+            name for name, mark in marks.items() if not is_same_file(self._known.get(self.relative(name), ""), mark)
+        ]
         if realms is None:
             return found
         folders = {self._lake.realm_path("definitions", realm).parent.name for realm in realms}
@@ -260,11 +262,6 @@ class _Search:
             seen = any(self.erased.find_ids(realm, form) for form in forms) if self.erased else False
             self._seen[realm, text] = seen
         return seen
-
-
-def _is_same(known: str | None, mark: str) -> bool:
-    """By what the system says of the file, or by all that is in it."""
-    return known == mark or (known is not None and known.count("-") == 3 and known[-32:] == mark[-32:])
 
 
 def _infos(lake: Lake) -> dict[str, PartitionInfo]:

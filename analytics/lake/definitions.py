@@ -13,16 +13,17 @@ import contextlib
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from analytics.errors import LakeFormatError
 from analytics.lake import schema
 from analytics.lake.lake import REALM_TABLES, Lake, realm_directory
+from analytics.lake.settled_programs import SettledPrograms
 from analytics.program import walk
 from analytics.sql import Row
 from analytics.storage import LakePath, readable, typed_json
@@ -314,7 +315,10 @@ def write(
     merged = dict(current)
     history = History(lake, protect)
     happened: dict[str | None, list[str]] = defaultdict(list)
-    for path in lake.files("definitions"):
+    settled, sent = SettledPrograms(lake), _grouped(current.values(), "realm_id")
+    equal = set() if unread else {realm for realm in sent.keys() - history.realms if settled.holds(realm, sent[realm])}
+    to_compare = {*lake.files("definitions")} - {str(lake.realm_path("definitions", realm)) for realm in equal}
+    for path in sorted(to_compare):
         for old in present(lake.place(path), schema.definition_schema()).to_pylist():
             key = (old["strategy_id"], old["strategy_version"])
             if key in current:
@@ -322,27 +326,33 @@ def write(
                 happened[history.notice(old, merged[key])].append(f"{ascii(old['name'])[1:-1]} v{key[1]}")
             else:
                 merged[key] = protect({**old, "is_deleted": True})
-    by_realm: defaultdict[str | None, list[Row]] = defaultdict(list)
-    by_id: defaultdict[str, list[Row]] = defaultdict(list)
-    for row in merged.values():
-        by_realm[row["realm_id"]].append(row)
-        by_id[row["strategy_id"]].append(row)
+    by_realm, by_id = (_grouped(merged.values(), column) for column in ("realm_id", "strategy_id"))
     for realm, ids in used.items():
         for row in (row for strategy in ids for row in by_id.get(strategy, ()) if row["realm_id"] != realm):
             history.lend(realm, row)
     history.write(workspace)  # first: a run that dies behind it notices the same again
     replaced = 0
-    for realm in by_realm.keys() | history.realms:
+    for realm in (by_realm.keys() - equal) | history.realms:
         own = by_realm.get(realm, [])
         replaced += _put(
             lake, realm, own, workspace, history.lent(realm, {(r["strategy_id"], r["strategy_version"]) for r in own})
         )
     # A realm whose last program went to another realm.
     for table, realms in (("definitions", by_realm.keys()), ("definition_nodes", by_realm.keys() | history.realms)):
-        there = {lake.realm_path(table, realm) for realm in realms}
-        for left in {lake.place(name) for name in lake.files(table)} - there:
-            lake.remove(left)
+        there = {str(lake.realm_path(table, realm)) for realm in realms}
+        for left in {*lake.files(table)} - there:
+            lake.remove(lake.place(left))
+    if not unread:
+        simple = sent.keys() - history.realms
+        settled.remember({realm: sent[realm] for realm in simple if len(sent[realm]) == len(by_realm[realm])})
     return WriteResult(replaced, tuple(sorted(happened[EDITED])), tuple(sorted(happened[MOVED])))
+
+
+def _grouped(rows: Iterable[Row], column: str) -> dict[Any, list[Row]]:
+    found: dict[Any, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row[column], []).append(row)
+    return found
 
 
 def protect(lake: Lake, realm: str | None, change: Protect, workspace: Path) -> bool:

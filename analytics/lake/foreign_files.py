@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import PurePath
@@ -128,7 +128,12 @@ def list_files(
 
 
 def find(
-    lake: Lake, records: Mapping[date | None, DayRecord | None], here: FolderListing, *, every_size: bool = False
+    lake: Lake,
+    records: Mapping[date | None, DayRecord | None],
+    here: FolderListing,
+    *,
+    every_size: bool = False,
+    own: Collection[str] = (),
 ) -> Iterator[ForeignFile]:
     """Files that are not as the ledger says, strangers among them.
 
@@ -137,12 +142,14 @@ def find(
         records: The ledger of these days.
         here: What is there.
         every_size: Also those of the right size.
+        own: Names of files that are known to be the lake's own.
     """
     sizes = _sizes(lake, records)
     for name, size in here.places.items():
         told = sizes.pop(name, None)
         if told != size:
-            yield ForeignFile(lake.place(name), not _is_ours(lake, lake.place(name), told is not None), size, told)
+            is_ours = name in own or _is_ours(lake, lake.place(name), told is not None)
+            yield ForeignFile(lake.place(name), not is_ours, size, told)
         elif every_size:
             yield ForeignFile(lake.place(name), False, size, told)
     for name in here.strays:
@@ -152,13 +159,19 @@ def find(
         yield ForeignFile(lake.place(name), False, 0, told)
 
 
-def quarantine(lake: Lake, records: Mapping[date | None, DayRecord | None], here: FolderListing) -> list[str]:
+def quarantine(
+    lake: Lake,
+    records: Mapping[date | None, DayRecord | None],
+    here: FolderListing,
+    own: Collection[str] = (),
+) -> list[str]:
     """Move strangers out of the folders of these days; only under the lock.
 
     Args:
         lake: The lake that was looked into.
         records: The ledger of these days.
         here: What is there.
+        own: See ``find``.
 
     Returns:
         A sentence that names them and where they are now, for a person; none when there were none.
@@ -167,7 +180,7 @@ def quarantine(lake: Lake, records: Mapping[date | None, DayRecord | None], here
         LakeError: The disk refused.
     """
     try:
-        strangers = [found.path for found in find(lake, records, here) if found.is_stranger]
+        strangers = [found.path for found in find(lake, records, here, own=own) if found.is_stranger]
         target = lake.root / FOLDER / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}"
         for number, path in enumerate(strangers):
             name = os.fsdecode(os.fsencode(path.name)[:200])  # a longer one would not fit with what is added

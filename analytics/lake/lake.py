@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import date, timedelta
@@ -18,7 +18,8 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from analytics.errors import LakeError
-from analytics.lake import expiry_mark, ledger
+from analytics.lake import expiry_mark, ledger, ledger_columns, small_partitions
+from analytics.lake.ledger_columns import ColumnarPartitions
 from analytics.model import DayRecord, Partition, PartitionInfo
 from analytics.storage import LakePath, place, storage_of, typed_json
 from analytics.storage.lock import STALE_AFTER, Owner
@@ -155,6 +156,11 @@ class Lake:
         """``path`` as text, for tens of thousands of partitions."""
         return f"{self._prefix}{table}/{realm_directory(partition.realm)}/{day_directory(partition.day)}/{PART}"
 
+    def names_of_day(self, table: str, day: date | None) -> Callable[[str | None], str]:
+        """``name`` of a day's partitions, by their tenant."""
+        before, after = f"{self._prefix}{table}/", f"/{day_directory(day)}/{PART}"
+        return lambda realm: f"{before}{realm_directory(realm)}{after}"
+
     def place(self, name: str) -> LakePath:
         """The path that ``name`` and its like give as text."""
         return self.storage.path(name)
@@ -166,6 +172,10 @@ class Lake:
     def size(self, name: str) -> int:
         """Bytes of such a file, 0 where there is none."""
         return self.storage.size(name)
+
+    def sizes(self, names: Iterable[str]) -> Iterator[int]:
+        """``size`` of tens of thousands."""
+        return map(self.storage.size, names)
 
     def look_into(self, table: str) -> None:
         """Before many sizes of a table are asked for: of a bucket one listing then does for all tenants."""
@@ -198,15 +208,16 @@ class Lake:
             [realm_directory(realm) for realm in realms] if realms is not None else subfolders(base, is_realm_directory)
         )
         if table in REALM_TABLES:
-            candidates = [base / name / PART for name in names]
+            candidates = [f"{base}/{name}/{PART}" for name in names]
         else:
             wanted = [day_directory(day) for day in days] if days is not None else None
             candidates = [
-                base / name / day / PART
+                f"{base}/{name}/{day}/{PART}"
                 for name in names
                 for day in (wanted if wanted is not None else subfolders(base / name, is_day_directory))
             ]
-        return [str(path) for path in candidates if path.is_file()]
+        # The first is quick; the second says so where it may not look.
+        return [name for name in candidates if self.storage.is_file(name) or self.place(name).is_file()]
 
     def holds(self, info: PartitionInfo, sizes: Mapping[str, int] | None = None) -> bool:
         """The partition's files are there, with the sizes the ledger remembers.
@@ -275,7 +286,30 @@ class Lake:
 
     def record(self, entry: DayRecord) -> None:
         """Write one day's ledger file, atomically and durably; the partitions it tells of must be in their places."""
-        self.write_text(self.ledger_path(entry.day), ledger.to_json(entry))
+        path = self.ledger_path(entry.day)
+        self.write_text(path, ledger.to_json(entry))
+        self._write_columns(entry)
+
+    def _write_columns(self, entry: DayRecord) -> None:
+        path = self.ledger_path(entry.day)
+        beside = ledger_columns.path_beside(path)
+        made_of = self.storage.identity(str(path))
+        if len(entry.partitions) >= small_partitions.LEAST and made_of:
+            self.write_text(beside, ledger_columns.of_record(entry, made_of))
+        elif self.is_file(str(beside)):
+            self.remove(beside)
+
+    def complete_columns(self) -> None:
+        """Write the ledger's columns of days that lack theirs, as in a lake that was copied; only under the lock."""
+        for name in self.storage.names(self.root / "ledger" / ledger_columns.FOLDER):
+            if not (self.root / "ledger" / name.replace(".txt", ".json")).is_file():
+                self.remove(self.root / "ledger" / ledger_columns.FOLDER / name)
+        for day in self.recorded_days():
+            record = self.recorded(day)
+            if record is None or len(record.partitions) < small_partitions.LEAST:
+                continue
+            if not (isinstance(record.partitions, ColumnarPartitions) and record.partitions.is_exact):
+                self._write_columns(record)
 
     def write_text(self, target: LakePath, text: str) -> None:
         """Write a small file, atomically and durably.
@@ -296,7 +330,8 @@ class Lake:
             same = (about.st_ino, about.st_mtime_ns, about.st_size)
             known = self._read.get(day)
             if known is None or known[0] != same:
-                known = self._read[day] = (same, ledger.read(path, day))
+                record = ledger_columns.read(self.storage, path, day) or ledger.read(path, day)
+                known = self._read[day] = (same, record)
             return known[1]
         except (FileNotFoundError, IsADirectoryError, ValueError, KeyError, TypeError, AttributeError):
             return None

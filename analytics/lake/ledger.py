@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -59,7 +59,18 @@ def entry(info: PartitionInfo) -> dict[str, Json]:
 
 def to_json(record: DayRecord) -> str:
     """The ledger file of a day, readable by people too."""
-    data = {
+    data = facts(record) | {"partitions": [entry(info) for info in in_order(record)]}
+    return json.dumps(data, ensure_ascii=False, indent=1) + "\n"
+
+
+def in_order(record: DayRecord) -> list[PartitionInfo]:
+    """Its partitions as they stand in the file."""
+    return sorted(record.partitions.values(), key=lambda i: (i.partition.realm is None, i.partition.realm or ""))
+
+
+def facts(record: DayRecord) -> dict[str, Json]:
+    """What it tells of the day as a whole, as plain values."""
+    return {
         "format": FORMAT,
         "day": record.day.isoformat() if record.day else None,
         "is_complete": record.is_complete,
@@ -69,14 +80,7 @@ def to_json(record: DayRecord) -> str:
         "recorded_at": record.recorded_at.isoformat(),
         "source": record.source,
         "not_waited_for": [span.to_dict() for span in record.ignored_transactions],
-        "partitions": [
-            entry(info)
-            for info in sorted(
-                record.partitions.values(), key=lambda i: (i.partition.realm is None, i.partition.realm or "")
-            )
-        ],
     }
-    return json.dumps(data, ensure_ascii=False, indent=1) + "\n"
 
 
 def from_json(text: str) -> DayRecord:
@@ -121,9 +125,23 @@ def _record(data: JsonObject) -> DayRecord:
     by_realm = {info.partition.realm: info for info in partitions}
     if len(by_realm) != len(partitions):
         raise ValueError("it tells of a realm twice")
+    return of_facts(data, day, by_realm)
+
+
+def of_facts(data: JsonObject, day: date | None, partitions: Mapping[str | None, PartitionInfo]) -> DayRecord:
+    """The record of a day.
+
+    Args:
+        data: As ``facts`` has it.
+        day: Which.
+        partitions: Of it.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: It is damaged.
+    """
     return DayRecord(
         day=day,
-        partitions=by_realm,
+        partitions=partitions,
         covers_all_realms=typed_json.flag(data["covers_all_realms"]),
         complete_until=typed_json.moment_or_none(data["complete_until"]),
         horizon_reason=typed_json.text(data["horizon_reason"]),
@@ -226,11 +244,11 @@ def _span(item: JsonObject) -> IgnoredTransaction:
 
 
 _COLUMNS = 14
-"""Of ``sql/files/ledger_rows.sql``."""
+"""Of the view ``partitions``."""
 
 
 def columns(records: Sequence[DayRecord], realms: Sequence[str | None] | None) -> list[list[Any]]:
-    """The ledger as rows, one per partition, column by column as ``sql/files/ledger_rows.sql`` has them.
+    """The ledger as rows, one per partition, column by column as the view ``partitions`` has them.
 
     Args:
         records: Its days.

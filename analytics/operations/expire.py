@@ -13,7 +13,7 @@ from datetime import date
 
 from analytics.errors import LakeError
 from analytics.extraction import day_files, plan
-from analytics.lake import expiry_mark, foreign_files
+from analytics.lake import expiry_mark, foreign_files, ledger_columns
 from analytics.lake.expiry_mark import Expired
 from analytics.lake.lake import Lake, day_of
 from analytics.model import DayRecord
@@ -141,7 +141,9 @@ def _going(
     record = lake.recorded(day)
     infos = list(record.partitions.values()) if record else []
     is_leftover = expiry_mark.is_expired(mark, day)
-    every = (*files, lake.ledger_path(day))
+    ledger_path = lake.ledger_path(day)
+    columns = ledger_columns.path_beside(ledger_path)
+    every = (*files, *([columns] if columns.is_file() else []), ledger_path)
     return ExpiringDay(
         day=day,
         realms=len(infos),

@@ -8,7 +8,7 @@ from analytics.storage.bucket import Bucket
 from analytics.storage.bucket_storage import BucketStorage
 from analytics.storage.lease import Lease, break_lease, hold_lease, holder
 from analytics.storage.path import SCHEME, LakePath, ObjectPath, place, readable
-from analytics.storage.storage import Layout, LocalStorage, Storage
+from analytics.storage.storage import Layout, LocalStorage, Storage, is_same_file
 
 __all__ = [
     "SCHEME",
@@ -23,6 +23,7 @@ __all__ = [
     "break_lease",
     "hold_lease",
     "holder",
+    "is_same_file",
     "local_path",
     "place",
     "readable",

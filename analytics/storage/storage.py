@@ -23,7 +23,7 @@ import hashlib
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from operator import attrgetter
 from pathlib import Path, PurePath
@@ -243,6 +243,11 @@ class Storage(ABC):
         """Give a file another place below the root, and take its folders away when they are empty."""
 
 
+def is_same_file(known: str, now: str | None) -> bool:
+    """Two answers of ``Storage.identity`` are of one file: by what the system says of it, or by all that is in it."""
+    return now is not None and (known == now or (known.count("-") == now.count("-") == 3 and known[-32:] == now[-32:]))
+
+
 def is_parquet(name: str) -> bool:
     """A glob for Parquet files on a file system that ignores case matches it."""
     return name.lower().endswith(".parquet")
@@ -399,10 +404,11 @@ def _local(path: LakePath) -> Path:
     return path
 
 
-def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
+def _entries(folder: str | Path, is_wanted: Callable[[str], bool] | None = None) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            return sorted(entries, key=attrgetter("name"))
+            wanted = entries if is_wanted is None else (entry for entry in entries if is_wanted(entry.name))
+            return sorted(wanted, key=attrgetter("name"))
     except (FileNotFoundError, NotADirectoryError):
         return []
 
@@ -411,11 +417,10 @@ def _list_parquet_files(
     listed: list[tuple[str, int | None]], folder: str, above: tuple[str, ...], layout: Layout
 ) -> None:
     """Into a list: a generator in each of 60,000 folders takes longer."""
-    for entry in _entries(folder):
+    for entry in _entries(folder, lambda name: not layout.leaves_out((*above, name))):
         names = (*above, entry.name)
         if entry.is_dir(follow_symlinks=False) and (not is_parquet(entry.name) or layout.has_folder(names)):
-            if not layout.leaves_out(names):
-                _list_parquet_files(listed, entry.path, names, layout)
+            _list_parquet_files(listed, entry.path, names, layout)
         elif layout.has_file(names) and entry.is_file(follow_symlinks=False):
             listed.append((entry.path, entry.stat(follow_symlinks=False).st_size))
         elif is_parquet(entry.name):

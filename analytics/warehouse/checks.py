@@ -18,7 +18,7 @@ from analytics.errors import LakeError
 from analytics.extraction import day_files
 from analytics.extraction.privacy.policy import FILE as PEOPLE
 from analytics.extraction.privacy.policy import PseudonymKey
-from analytics.lake import definitions, expiry_mark, foreign_files, schema
+from analytics.lake import definitions, expiry_mark, foreign_files, schema, small_partitions
 from analytics.lake.lake import Lake, realm_directory
 from analytics.model import DayRecord
 from analytics.sql import Row
@@ -236,7 +236,7 @@ def _problems(lake: Lake, realms: Sequence[str | None] | None) -> list[tuple[str
 
 
 def _is_current(file: day_files.DayFile, record: DayRecord | None) -> bool:
-    return file.digest == day_files.digest(day_files.small(record))
+    return record is not None and file.digest == small_partitions.digest(day_files.small(record))
 
 
 def _table(columns: str, rows: Sequence[tuple[Any, ...]]) -> pa.Table:

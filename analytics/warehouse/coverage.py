@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
-from analytics.lake import expiry_mark, losses
+from analytics.lake import expiry_mark, ledger_columns, losses
 from analytics.lake.losses import Loss
-from analytics.model import DayRecord, IgnoredTransaction
+from analytics.model import DayRecord, IgnoredTransaction, Partition
 from analytics.storage.typed_json import Json
-from analytics.warehouse.warehouse import Warehouse
+from analytics.warehouse.in_sight import LakeInSight
 from analytics.window import ONE_DAY, Window
 
 CALENDAR_DAYS = 31
@@ -51,7 +51,7 @@ class Cell:
         }
 
 
-def calendar(lake: Warehouse, besides: Iterable[date] = ()) -> list[Cell]:
+def calendar(lake: LakeInSight, besides: Iterable[date] = ()) -> list[Cell]:
     """Every realm on every day from the first to the last the ledger knows, and the undated rows where there are any.
 
     Of the expired days before them those of the last month are shown too: a calendar must not grow for ever.
@@ -76,7 +76,7 @@ def days_of(records: Iterable[DayRecord]) -> list[date]:
 
 
 def cells(
-    lake: Warehouse, realms: Iterable[str | None], days: Iterable[date | None], records: Iterable[DayRecord]
+    lake: LakeInSight, realms: Iterable[str | None], days: Iterable[date | None], records: Iterable[DayRecord]
 ) -> list[Cell]:
     """These realms on these days; of ``None``, which stands for rows without a day, only where there are any.
 
@@ -87,29 +87,57 @@ def cells(
         records: The ledger.
     """
     by_day = {record.day: record for record in records}
-    wanted, found = list(days), []
+    wanted = list(days)
     lost = {loss.partition for loss in lake.lost(wanted)}
     mark = expiry_mark.read(lake.lake.root)
-    for realm in realms:
-        for day in wanted:
-            record = by_day.get(day)
-            info = record.partitions.get(realm) if record else None
-            if day is None and info is None:
-                continue
-            if expiry_mark.is_expired(mark, day):
-                state = "expired"
-            elif record is None or (info is None and not record.covers_all_realms):
-                state = "missing"
-            elif info is not None and info.partition in lost:
-                state = "stale"
-            elif day is not None and not record.is_complete:
-                state = "partial"
-            else:
-                state = "complete" if info is not None else "empty"
-            spans = tuple(span for span in record.ignored_transactions if span.settled_at is None) if record else ()
-            until = record.complete_until if record else None
-            found.append(Cell(realm, day, state, info.row_count if info else 0, until, spans))
-    return found
+    columns = [_Day.of(day, by_day.get(day), expired=expiry_mark.is_expired(mark, day)) for day in wanted]
+    return [
+        day.cell(realm, is_lost=bool(lost) and Partition(realm, day.day) in lost)
+        for realm in realms
+        for day in columns
+        if day.day is not None or realm in day.rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """What the cells of a day have in common.
+
+    Attributes:
+        day: Which.
+        rows: Of each partition that the ledger tells of.
+        with_rows, without: The state of the others' cells, of tenants with a partition and of those without.
+        may_be_lost: A partition whose file is lost is ``stale``.
+        complete_until, spans: See ``Cell``.
+    """
+
+    day: date | None
+    rows: Mapping[str | None, int]
+    with_rows: str
+    without: str
+    may_be_lost: bool
+    complete_until: datetime | None
+    spans: tuple[IgnoredTransaction, ...]
+
+    @classmethod
+    def of(cls, day: date | None, record: DayRecord | None, *, expired: bool) -> _Day:
+        """By what the ledger tells of it."""
+        if record is None:
+            state = "expired" if expired else "missing"
+            return cls(day, {}, state, state, False, None, ())
+        spans = tuple(span for span in record.ignored_transactions if span.settled_at is None)
+        rows, until = ledger_columns.row_counts(record), record.complete_until
+        if expired:
+            return cls(day, rows, "expired", "expired", False, until, spans)
+        is_partial = day is not None and not record.is_complete
+        with_rows, empty = ("partial", "partial") if is_partial else ("complete", "empty")
+        return cls(day, rows, with_rows, empty if record.covers_all_realms else "missing", True, until, spans)
+
+    def cell(self, realm: str | None, *, is_lost: bool) -> Cell:
+        """Of a tenant."""
+        rows = self.rows.get(realm)
+        state = self.without if rows is None else "stale" if is_lost and self.may_be_lost else self.with_rows
+        return Cell(realm, self.day, state, rows or 0, self.complete_until, self.spans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +179,7 @@ class Coverage:
         return min(self.sample_rates, default=DEFAULT_SAMPLE_RATE)
 
 
-def coverage(lake: Warehouse, window: Window) -> Coverage:
+def coverage(lake: LakeInSight, window: Window) -> Coverage:
     """What the ledger says of a window."""
     records = {record.day: record for record in lake.records()}
     missing, partial, complete = [], [], None

@@ -7,15 +7,16 @@ when its inside says that it is the lake's own (a killed run, a lost ledger); se
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, TypeVar
 
 from analytics import sql
-from analytics.errors import LakeError, UnknownNameError
+from analytics.errors import LakeError
 from analytics.extraction import day_files
 from analytics.extraction.day_files import DayFile
-from analytics.lake import expiry_mark, foreign_files, schema
+from analytics.lake import expiry_mark, foreign_files, ledger_columns, schema, small_partitions
 from analytics.lake.lake import (
     PART,
     REALM_TABLES,
@@ -27,7 +28,7 @@ from analytics.lake.lake import (
     realm_directory,
     subfolders,
 )
-from analytics.model import DayRecord, PartitionInfo
+from analytics.model import DayRecord
 from analytics.storage import LakePath
 
 if TYPE_CHECKING:
@@ -46,30 +47,6 @@ _MOST_DAMAGED = 100
 """Files without a sound one among them: then the lake is not opened."""
 
 _MORE_TRIES = 2
-
-
-def check(lake: Lake, realms: Sequence[str | None] | None) -> None:
-    """Is there a lake, and are they in it?
-
-    Args:
-        lake: Which.
-        realms: The tenants that somebody wants to read; ``None`` for all.
-
-    Raises:
-        LakeError: There is no lake in that folder.
-        UnknownNameError: The lake holds nothing of a tenant; whoever sees one tenant is not told the others.
-    """
-    lake.ensure_there(may_be_empty=True)
-    known = lake.realms() if realms else []
-    for realm in realms or ():
-        if realm not in known:
-            raise UnknownNameError(
-                f"the lake holds nothing of realm {realm!r}"
-                if realm is not None
-                else "the lake holds no run without a realm",
-                hint="`strategy-analytics status --all-realms` lists them, for who may see them all",
-                realm=realm,
-            )
 
 
 def files(
@@ -109,7 +86,14 @@ def empty(table_schema: pa.Schema) -> pa.Table:
     """What the files of a table hold where there are none, the folders' columns included."""
     import pyarrow as pa
 
-    return pa.schema([*table_schema, ("realm", pa.string()), ("day", pa.date32())]).empty_table()
+    return without_rows(pa.schema([*table_schema, ("realm", pa.string()), ("day", pa.date32())]))
+
+
+def without_rows(table_schema: pa.Schema) -> pa.Table:
+    """A table of these columns; of no batches, for ``empty_table`` looks at empty lists and loads pandas for it."""
+    import pyarrow as pa
+
+    return pa.Table.from_batches([], table_schema)
 
 
 def _of_table(
@@ -125,34 +109,35 @@ def _of_table(
     )
     mark = expiry_mark.read(lake.root)
 
+    @functools.cache  # the folders of all tenants have the same names
     def is_in_sight(name: str) -> bool:
         return is_day_directory(name) and not expiry_mark.is_expired(mark, day_of(name))
 
-    unknown = {folder: set(subfolders(base / folder, is_in_sight)) for folder in folders}
+    unknown = {folder: set(filter(is_in_sight, lake.storage.names(base / folder))) for folder in folders}
+    wanted, nothing = None if realms is None else set(realms), set[str]()
     chosen: list[str] = []
     for record in records:
         day = day_directory(record.day)
-        told, absent = [], False
-        for info in _infos(record, realms):
-            if info.file_bytes if table == "executions" else info.node_days_bytes:
-                days = unknown.get(realm_directory(info.partition.realm), set())
-                absent |= day not in days
-                days.discard(day)
-                told.append(info)
+        told: list[tuple[str | None, int]] = []
+        is_absent = False
+        for realm, row_count, executions, node_days in ledger_columns.sizes(record):
+            if (wanted is None or realm in wanted) and (executions if table == "executions" else node_days):
+                days = unknown.get(realm_directory(realm), nothing)
+                if day in days:
+                    days.remove(day)
+                else:
+                    is_absent = True
+                told.append((realm, row_count))
         # Whoever has taken a tenant's folder away does not want to meet its rows in a day file.
-        if (file := whole[record.day]) and not absent:
+        if (file := whole[record.day]) and not is_absent:
             chosen.append(str(file.path))
-            told = [info for info in told if not day_files.is_small(info)]
+            told = [one for one in told if not small_partitions.is_small(one[1])]
         # An empty file is one that is lost, too; what is lost is said, see ``losses``.
-        chosen += [name for info in told if lake.size(name := lake.name(table, info.partition))]
+        name_of = lake.names_of_day(table, record.day)
+        names = [name_of(realm) for realm, _ in told]
+        chosen += [name for name, size in zip(names, lake.sizes(names), strict=True) if size]
     strays = [f"{base}/{folder}/{day}/{PART}" for folder, days in unknown.items() for day in sorted(days)]
     return sorted([*chosen, *foreign_files.exclude(lake, [name for name in strays if lake.is_file(name)], {})])
-
-
-def _infos(record: DayRecord, realms: Sequence[str | None] | None) -> list[PartitionInfo]:
-    if realms is None:
-        return list(record.partitions.values())
-    return [info for realm in realms if (info := record.partitions.get(realm))]
 
 
 def tables(
@@ -229,7 +214,7 @@ def register(connection: duckdb.DuckDBPyConnection, table: str, names: Sequence[
         connection.execute(sql.text("files", f"no_{table}"))
         return
     table_schema = schema.of_tables()[table]
-    hollow = empty(table_schema) if table in _HIVE_TABLES else table_schema.empty_table()
+    hollow = empty(table_schema) if table in _HIVE_TABLES else without_rows(table_schema)
     connection.register(f"empty_{table}", hollow)
     connection.execute(f"create or replace view files.{table} as from empty_{table}")
 

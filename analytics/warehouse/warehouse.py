@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from datetime import date
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
@@ -17,10 +16,8 @@ from analytics import sql
 from analytics.errors import QueryError
 from analytics.extraction import day_files
 from analytics.extraction.privacy.policy import PseudonymKey
-from analytics.lake import definitions, ledger, losses
+from analytics.lake import ledger_columns, losses
 from analytics.lake.lake import Lake
-from analytics.lake.losses import Loss
-from analytics.model import DayRecord
 from analytics.program import error_codes
 from analytics.sql import Parameters, Row
 from analytics.warehouse import (
@@ -33,6 +30,7 @@ from analytics.warehouse import (
 from analytics.warehouse.catalog import VIEWS, answer
 from analytics.warehouse.checks import CheckResult
 from analytics.warehouse.damage import DamagedFile
+from analytics.warehouse.in_sight import LakeInSight
 
 if TYPE_CHECKING:
     import duckdb
@@ -73,7 +71,7 @@ def _finish(name: str) -> Callable[[duckdb.DuckDBPyConnection, pa.Table], pa.Tab
     return rule_verdicts.finish
 
 
-class Warehouse:
+class Warehouse(LakeInSight):
     """A lake opened for reading. Nothing it does changes the lake.
 
     Args:
@@ -103,12 +101,9 @@ class Warehouse:
         engine: QueryEngine | None = None,
         left_out_files: frozenset[str] = frozenset(),
     ) -> None:
-        lake_files.check(lake, realms)
-        self.lake = lake
+        super().__init__(lake, realms=realms)
         self.engine = engine
         self.files: dict[str, list[str]] = {}
-        self._lost: dict[date | None, tuple[DayRecord, list[Loss]]] = {}
-        self.visible_realms = None if realms is None else tuple(realms)
         self._whole_days, self._writes_into, self._left_out_files = whole_days, tuple(writes_into), left_out_files
         self.counted_weights, self.left_out_versions = counted_weights, left_out_versions
         self.connection = restricted_connection.connect_restricted(
@@ -257,50 +252,14 @@ class Warehouse:
     # ---- what is here ----------------------------------------------------------------------------------------------
 
     @property
-    def realms(self) -> list[str | None]:
-        """The tenants in sight; ``None`` is the NULL realm."""
-        return list(self.visible_realms) if self.visible_realms is not None else self.lake.realms()
-
-    @property
-    def is_scoped(self) -> bool:
-        """Only chosen tenants are in sight."""
-        return self.visible_realms is not None
-
-    @property
     def is_changed(self) -> bool:
         """The views show other weights, or fewer versions, than the files hold."""
         return self.counted_weights is not None or self.left_out_versions is not None
 
-    def records(self) -> list[DayRecord]:
-        """The ledger, day by day."""
-        return [record for day in self.lake.recorded_days() if (record := self.lake.recorded(day))]
-
-    def lost(self, days: Iterable[date | None] | None = None) -> list[Loss]:
-        """Partitions in sight that the ledger tells of and the lake does not hold as it tells.
-
-        Args:
-            days: Only of these; of all when not given.
-        """
-        wanted = None if days is None else set(days)
-        found: list[Loss] = []
-        for record in self.records():
-            if wanted is not None and record.day not in wanted:
-                continue
-            known = self._lost.get(record.day)
-            if known is None or known[0] is not record:  # looked at once, as long as the ledger says the same
-                known = self._lost[record.day] = record, losses.of_days(self.lake, [record], self.visible_realms)
-            found += known[1]
-        return found
-
-    def lost_programs(self) -> list[str]:
-        """Files of programs, of the tenants in sight, that should be there and are not."""
-        return definitions.lost_files(self.lake, self.visible_realms)
-
     def refresh(self) -> None:
         """Look at the lake's files again, after an extraction."""
         connection = self.connection
-        self._lost = {}
-        self.lake.look_again()
+        self.look_again()
         records = self.records()
         found = lake_files.tables(self.lake, records, self.visible_realms, whole_days=self._whole_days)
         self.files = {table: [name for name in of if name not in self._left_out_files] for table, of in found.items()}
@@ -310,7 +269,7 @@ class Warehouse:
             for table in ("executions", "node_days"):
                 connection.execute(sql.text("people", f"shared_{table}"))
         connection.execute(sql.text("files", "error_codes"), error_codes.columns())
-        connection.execute(sql.text("files", "ledger_rows"), ledger.columns(records, self.visible_realms))
+        connection.execute(sql.text("files", "ledger_rows"), [ledger_columns.rows_json(records, self.visible_realms)])
         connection.execute("create or replace view files.partitions as from ledger_rows")
         for view in VIEWS:
             catalog.make(connection, view)
@@ -395,10 +354,10 @@ class Warehouse:
         records = self.records()
         days = [record.day for record in records if record.day]
         rows = sum(
-            info.row_count
+            row_count
             for record in records
-            for info in record.partitions.values()
-            if self.visible_realms is None or info.partition.realm in self.visible_realms
+            for realm, row_count, *_ in ledger_columns.sizes(record)
+            if self.visible_realms is None or realm in self.visible_realms
         )
         span = f"{min(days)} to {max(days)}" if days else "no days yet"
         missing = sum(not record.is_complete for record in records if record.day)

@@ -21,8 +21,7 @@ from analytics.cli import main
 from analytics.config import Settings
 from analytics.errors import ConfigurationError
 from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE, RateEntry, Rates, RateStep, described
-from analytics.extraction import day_files
-from analytics.lake import ledger
+from analytics.lake import ledger, small_partitions
 from analytics.lake.lake import Lake
 from analytics.model import Partition
 from analytics.operations.doctor.doctor import check_all
@@ -511,7 +510,7 @@ def test_day_files_know_the_rates(table: Table, fresh: Lake, tmp_path: Path) -> 
     marks = set()
     for steps in ((RateStep(None, 0.05),), (RateStep(None, 0.2),), record.partitions["acme"].sample_rates):
         object.__setattr__(info, "sample_rates", steps)
-        marks.add(day_files.digest([info]))
+        marks.add(small_partitions.digest([info]))
     assert len(marks) == 3
 
 

@@ -15,9 +15,9 @@ import pytest
 
 from analytics.extraction import day_files
 from analytics.extraction.day_files import DayFile
-from analytics.lake import ledger
+from analytics.lake import ledger, small_partitions
 from analytics.lake.lake import Lake, day_directory, realm_directory
-from analytics.model import Partition
+from analytics.model import DayRecord, Partition
 from analytics.reports.explore.open_lake import open_lake
 from analytics.warehouse.catalog import VIEWS
 from analytics.warehouse.warehouse import Warehouse
@@ -141,8 +141,7 @@ def test_rows_lie_in_the_order_of_their_realms_and_of_the_partitions(many: Lake)
 
 
 def test_large_partitions_stay_out(table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(day_files, "SMALL_ROWS", 4)
-    monkeypatch.setattr(day_files, "SMALL_ROWS", 4)
+    monkeypatch.setattr(small_partitions, "SMALL_ROWS", 4)
     table.execute(MANY_ROWS, [REALMS])
     table.insert(realmId="tenant-9")
     table.extract(fresh)
@@ -155,7 +154,7 @@ def test_large_partitions_stay_out(table: Table, fresh: Lake, monkeypatch: pytes
 
 
 def test_a_day_of_few_partitions_has_none(table: Table, fresh: Lake) -> None:
-    table.execute(MANY_ROWS, [day_files.LEAST - 1])
+    table.execute(MANY_ROWS, [small_partitions.LEAST - 1])
     table.extract(fresh)
     assert found(fresh) == []
     table.insert(realmId="one more")
@@ -415,9 +414,14 @@ def test_foreign_files_among_them_are_not_read(many: Lake) -> None:
 def test_opening_reads_each_file_of_the_ledger_once(many: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     record = many.recorded(DAY)
     assert record
-    read: list[str] = []
-    real = ledger.from_json
-    monkeypatch.setattr(ledger, "from_json", lambda text: read.append(text) or real(text))  # type: ignore[func-returns-value]
+    read: list[date | None] = []
+    real = ledger.of_facts
+
+    def of_facts(data: Any, day: date | None, partitions: Any) -> DayRecord:
+        read.append(day)
+        return real(data, day, partitions)
+
+    monkeypatch.setattr(ledger, "of_facts", of_facts)  # of a day's columns, or of its ledger file
     opened = Warehouse(Lake(many.root), realms=["tenant-9"])
     assert len(read) == len(set(read)) == len(many.recorded_days())
     assert (repr(opened), opened.realms) == (repr(opened), ["tenant-9"])

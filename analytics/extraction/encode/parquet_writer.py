@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analytics.lake import small_partitions
+
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -107,7 +109,7 @@ ROW_GROUP_ENTRIES = 1_000_000
 ROW_GROUP_BYTES = 64 << 20
 """As the rows came from the server; rows of ordinary size have a million entries first."""
 
-SMALL_ROWS = 500
+SMALL_ROWS = small_partitions.SMALL_ROWS
 
 _BUFFER_BYTES = 256 << 10
 

@@ -26,7 +26,7 @@ from analytics.reports.schedule import cards
 from analytics.reports.schedule.cards import Card
 from analytics.reports.schedule.definition import Definition, window_of
 from analytics.storage import place
-from analytics.warehouse import lake_files
+from analytics.warehouse import in_sight
 from analytics.window import Window, midnight
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Plan:
             report = kind.of(self.values)
             report.check()
             realm, any_realm = report.tenant
-            lake_files.check(Lake(place(self.text("lake"))), None if any_realm else [realm])
+            in_sight.check(Lake(place(self.text("lake"))), None if any_realm else [realm])
 
     def text(self, name: str) -> str:
         """A parameter as a text; empty where it is empty or the notebook has none of that name."""

@@ -22,7 +22,7 @@ from analytics.errors import ConfigurationError, LakeError, QueryError
 from analytics.lake.lake import Lake, Version, versions
 from analytics.sql import Parameters
 from analytics.storage import LakePath
-from analytics.warehouse import catalog, lake_files
+from analytics.warehouse import catalog, in_sight
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def views(
         UnknownNameError: The lake holds nothing of a tenant.
     """
     opened = lake if isinstance(lake, Lake) else Lake(lake)
-    lake_files.check(opened, realms)
+    in_sight.check(opened, realms)
     tables = _tables()
     try:
         tables.open_lake(spark, opened, realms)
