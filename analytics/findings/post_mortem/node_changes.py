@@ -20,7 +20,7 @@ import numpy as np
 from analytics.estimates import comparisons, significance
 from analytics.findings.post_mortem.groups import Group, group_of
 from analytics.findings.replay.replay_run import Inputs, answer_of, read_inputs, wraps
-from analytics.findings.replay.trace_variants import CONDITIONS, Variants, read
+from analytics.findings.replay.trace_variants import CONDITIONS, NUMBERS, Variants, read
 from analytics.program import words
 from analytics.program.compare import compare
 from analytics.warehouse.warehouse import Warehouse
@@ -146,7 +146,6 @@ def _chance_of_gap(own: int, among: int, length: int) -> float:
 
 
 _COLUMNS = ("place", "type", "path", "what", "before_value", "after_value", "before_count", "after_count", "q")
-_NUMBERS = ("arith", "func_call", "assign_points", "set_points")
 _MOST = 20_000
 """Runs of each side whose values are compared; more would tell ever smaller differences."""
 _LONGEST = 40
@@ -396,7 +395,7 @@ def _answered(inputs: Inputs) -> list[str | None]:
 def _amounts(lake: Warehouse, old: Variants, new: Variants, pairs: dict[int, int]) -> list[NodeChange]:
     """Calculations and payments, by their values."""
     nodes = new.definition.outline.nodes
-    both = [(here, there) for here, there in pairs.items() if nodes[there].type in _NUMBERS]
+    both = [(here, there) for here, there in pairs.items() if nodes[there].type in NUMBERS]
     if not both:
         return []
     columns = [_read_places(lake, side, [pair[number] for pair in both]) for number, side in enumerate((old, new))]
