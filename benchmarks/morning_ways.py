@@ -26,7 +26,7 @@ COLUMNS = ("realm_id", "strategy_id", "strategy_version", "status", "duration_ms
 def sections(task: dict[str, Any]) -> Work:
     """The report's cells in this process, each with its seconds; named queries of the lake are steps of their own."""
     import pandas  # noqa: F401  # imports come before the clock
-    import scipy.stats  # noqa: F401
+    import scipy.special  # noqa: F401
 
     from analytics import api
     from analytics.reports import page

@@ -28,7 +28,7 @@ PER_NODE = "select node_id, type, branch, count(*) as n, avg(value_number) as me
 def sections(task: dict[str, Any]) -> Work:
     """The report's cells in this process, each with its seconds; facts that several cells share have steps of their own."""
     import pandas  # noqa: F401  # imports come before the clock
-    import scipy.stats  # noqa: F401
+    import scipy.special  # noqa: F401
 
     from analytics import api
     from analytics.findings.post_mortem.post_mortem import Investigation

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
+Whole: TypeAlias = NDArray[np.signedinteger[Any]]
+"""Whole numbers, as narrow as they may be."""
 Codes: TypeAlias = NDArray[np.int32]
 """Numbers of texts in a dictionary, and what else stands beside them in a row of codes."""
 Bytes: TypeAlias = NDArray[np.uint8]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analytics.estimates import significance
+from analytics.estimates import kolmogorov, significance
 
 _SEED = 20261130
 
@@ -131,9 +131,25 @@ def test_ranks_and_false_discoveries_are_those_of_scipy():
         significance.false_discovery([0.5, 1.5])
 
 
+def test_distances_of_samples_are_as_likely_as_scipy_says_to_the_last_digit():
+    rng = np.random.default_rng(_SEED)
+    for _ in range(3000):
+        n = int(rng.integers(1, 145)) if rng.random() < 0.5 else int(10 ** rng.uniform(0, 5.2))
+        near = abs(rng.normal()) * 10 ** rng.uniform(-1.5, 0.5) / math.sqrt(n)
+        distance = float(
+            rng.choice([min(near, 1.0), rng.random(), 0.5 / n, 1.0 / n, 0.0, 1.0], p=[0.7, 0.2, *[0.025] * 4])
+        )
+        assert kolmogorov.beyond(n, distance) == stats.kstwo.sf(distance, n), (n, distance)
+    for digits in (*range(4), *range(4)):
+        first, second = (rng.normal(size=int(10 ** rng.uniform(0.4, 3.5))).round(digits) for _ in range(2))
+        assert kolmogorov.two_samples_p(first, second) == stats.ks_2samp(first, second, method="asymp").pvalue
+    assert math.isnan(kolmogorov.two_samples_p(np.array([1.0]), np.array([2.0])))
+
+
 def test_no_test_of_a_report_loads_all_of_scipy_stats():
     asks = (
-        "from analytics.estimates import significance as s; import sys; s.binomial_test(3, 9, 0.2); s.binomial_more(3, 9, 0.2); "
+        "from analytics.estimates import kolmogorov as k, significance as s; import sys; k.beyond(20, 0.3); k.beyond(2000, 0.02); "
+        "s.binomial_test(3, 9, 0.2); s.binomial_more(3, 9, 0.2); "
         "s.fisher_test([[3, 4], [5, 6]]); s.contingency_test([[3, 4], [5, 6]]); s.normal_tail(1.0); s.student_tail(1.0, 3); "
         "s.false_discovery([0.1, 0.2]); raise SystemExit('scipy.stats' in sys.modules)"
     )

@@ -9,10 +9,12 @@ import pyarrow.compute as pc
 import pytest
 
 from analytics import api
+from analytics.findings.replay import trace_variants
 from analytics.findings.replay.replay_run import Inputs, PaidRun, Replayer, ReplayOutcome, read_inputs
 from analytics.findings.replay.replayed import Counterfactual, counterfactual
 from analytics.findings.replay.run_evidence import definition
 from analytics.findings.replay.trace_variants import find_variants
+from analytics.warehouse.warehouse import Warehouse
 from tests.planted.stories import story
 from tests.planted.world import Planted
 
@@ -152,3 +154,21 @@ def test_the_running_total_ends_where_the_whole_is(compared: Any) -> None:
     assert len(found.running) <= 120
     widths = found.running["est_overpaid_high"] - found.running["est_overpaid_low"]
     assert widths.is_monotonic_increasing
+
+
+def test_ways_that_are_looked_for_some_days_at_a_time_are_those_of_the_whole_time(
+    planted: Planted, report: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = report("half_more").inquiry
+    whole = find_variants(planted.warehouse, found.family.realm, found.incident.before)
+    monkeypatch.setattr(trace_variants, "_RUNS_AT_ONCE", 40)
+    statements: list[str] = []
+    ask = Warehouse.sql
+    monkeypatch.setattr(Warehouse, "sql", lambda self, query, **of: statements.append(query) or ask(self, query, **of))
+    parts = find_variants(planted.warehouse, found.family.realm, found.incident.before)
+    assert whole is not None
+    assert parts is not None
+    assert len(statements) > 2
+    counts = [[(one.key, one.logged_count, one.beside.positions) for one in of.variants] for of in (whole, parts)]
+    assert counts[0] == counts[1]
+    assert read_inputs(planted.warehouse, whole).values == read_inputs(planted.warehouse, parts).values

@@ -69,6 +69,9 @@ class Refused:
         }
 
 
+_USED = ("created_at", "label", "status", "sampled", "sample_weight", "window_rate")
+
+
 def refused(runs: pd.DataFrame, since: datetime, until: datetime) -> list[Refused]:
     """Versions of a strategy whose ok rows are few for their failures.
 
@@ -76,6 +79,7 @@ def refused(runs: pd.DataFrame, since: datetime, until: datetime) -> list[Refuse
         runs: Logged runs of the strategy, from a week before the window on.
         since, until: The window, UTC.
     """
+    runs = runs[[name for name in _USED if name in runs]]  # a selection copies all columns that there are
     inside = runs[(runs["created_at"] >= since) & (runs["created_at"] < until)]
     found = []
     for label, own in inside.groupby("label", observed=True, sort=True):

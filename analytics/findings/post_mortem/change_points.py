@@ -28,7 +28,7 @@ from analytics.findings.post_mortem.groups import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analytics.estimates.arrays import Bools, Floats, Ints
+    from analytics.estimates.arrays import Bools, Floats, Ints, Whole
     from analytics.findings.post_mortem.groups import RunColumns
 
 LEAST_ROWS = 10
@@ -66,7 +66,7 @@ class ChangePoint:
 
 
 def change_point(
-    scores: Floats, kinds: Ints, days: Ints, earliest: int, needed: int, *, alpha: float
+    scores: Floats, kinds: Whole, days: Whole, earliest: int, needed: int, *, alpha: float
 ) -> ChangePoint | None:
     """The stretch of rows that differs most from the rest, if chance does not explain it.
 
@@ -132,7 +132,7 @@ def plausible_start(time: Ints, change: ChangePoint) -> tuple[int, int]:
     return int(time[max(change.low - 1, 0)]), int(time[min(change.high, len(time) - 1)])
 
 
-def _worth(kinds: Ints, starts: Ints, stops: Ints) -> Floats:
+def _worth(kinds: Whole, starts: Ints, stops: Ints) -> Floats:
     """How many rows each stretch is worth beside its kinds of hours: ``m − Σ m(kind)²/n(kind)``; see ``without_group``."""
     found = (stops[None, :] - starts[:, None]).astype(float)
     for kind in np.unique(kinds):
@@ -148,7 +148,7 @@ def _squares(sums: Floats, first: Ints, last: Ints, scale: Floats) -> Floats:
     return found
 
 
-def _shuffled(left: Floats, kinds: Ints, edges: Ints, spread: float, count: int, rng: np.random.Generator) -> Floats:
+def _shuffled(left: Floats, kinds: Whole, edges: Ints, spread: float, count: int, rng: np.random.Generator) -> Floats:
     """Block sums of ``count`` series in which nothing changes but by chance."""
     if len(left) <= _EXACT:
         mixed = np.empty((count, len(left)))
@@ -165,7 +165,7 @@ def _shuffled(left: Floats, kinds: Ints, edges: Ints, spread: float, count: int,
 
 
 def _placed(
-    left: Floats, kinds: Ints, days: Ints, start: int, stop: int, earliest: int, spread: float
+    left: Floats, kinds: Whole, days: Whole, start: int, stop: int, earliest: int, spread: float
 ) -> tuple[int, int, int, float]:
     """The best first row, the plausible ones, and the strength, looking at single rows."""
     n = len(left)
@@ -205,8 +205,8 @@ class Measure:
 
     usable: Bools
     scores: tuple[Floats, ...]
-    kinds: Ints
-    days: Ints
+    kinds: Whole
+    days: Whole
 
 
 def of_points(runs: RunColumns, region: slice) -> Measure:
@@ -230,7 +230,8 @@ def _measure(runs: RunColumns, usable: Bools, rows: Ints, scores: tuple[Floats, 
         whole = np.zeros(len(runs.time))
         whole[rows] = score
         spread.append(whole)
-    return Measure(usable, tuple(spread), strata(runs.time), runs.time // DAY)
+    # A week has eight kinds of hours, and a history some thousand days: of a million rows narrow numbers spare what wide ones take.
+    return Measure(usable, tuple(spread), strata(runs.time).astype(np.int8), (runs.time // DAY).astype(np.int32))
 
 
 def moved_p(measure: Measure, before: Ints, after: Ints) -> tuple[float, float]:
@@ -275,7 +276,7 @@ def change_moment(
     )  # fmt: skip
 
 
-def holds_within(measure: Measure, scope: slice, change: ChangePoint, labels: Ints) -> bool:
+def holds_within(measure: Measure, scope: slice, change: ChangePoint, labels: Whole) -> bool:
     """Whether the measure moved at that moment within single versions: if not, the versions explain it."""
     rows = scope.start + np.flatnonzero(measure.usable[scope])
     is_after = (rows >= change.start) & (rows < change.stop)
@@ -353,7 +354,7 @@ def trend_p(time: Ints, values: Floats) -> float:
     day = time // _DAY
     if len(time) < _LEAST_RUNS or len(np.unique(day)) < _LEAST_DAYS + 1:
         return 1.0
-    left = _left(ranks(values), _seasonality(time))
+    left = deseasonalise(ranks(values), strata(time))
     names, which, counts = np.unique(day, return_inverse=True, return_counts=True)
     means = np.bincount(which, weights=left) / counts
     x = names - np.average(names, weights=counts)

@@ -19,7 +19,7 @@ from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analytics.estimates.arrays import Bools, Floats, Ints
+    from analytics.estimates.arrays import Bools, Floats, Ints, Whole
 
 NO_CASE = "no case"
 """Stands for ok runs in which no rule matched."""
@@ -89,10 +89,10 @@ class RunColumns:
     duration: Floats
     ok: Bools
     paid: Bools
-    label: Ints
+    label: Whole
     labels: tuple[str, ...]
-    case: Ints
-    code: Ints
+    case: Whole
+    code: Whole
     codes: tuple[str, ...]
 
     @classmethod
@@ -106,7 +106,7 @@ class RunColumns:
         case, _ = pd.factorize(frame["case_name"])
         failed = np.flatnonzero(~ok)
         numbers, codes = pd.factorize(frame["error_code"].iloc[failed])
-        code = np.full(len(frame), -1, dtype=np.int64)
+        code = np.full(len(frame), -1, dtype=np.int32)
         code[failed] = numbers
         return cls(
             frame,
@@ -116,9 +116,9 @@ class RunColumns:
             frame["duration_ms"].to_numpy(float, na_value=np.nan),
             ok,
             ok & np.isfinite(points),
-            label.astype(np.int64),
+            label.astype(np.int32),
             tuple(str(name) for name in labels),
-            case.astype(np.int64),
+            case.astype(np.int32),
             code,
             tuple(str(name) for name in codes),
         )
@@ -221,7 +221,7 @@ def ranks(values: Floats) -> Floats:
     return ranked
 
 
-def ranks_within(values: Floats, groups: Ints) -> Floats:
+def ranks_within(values: Floats, groups: Whole) -> Floats:
     """Ranks of each group by itself: they see a case that pays another amount, and not that more runs reach it."""
     if len(values) == 0:
         return values
@@ -238,7 +238,7 @@ def ranks_within(values: Floats, groups: Ints) -> Floats:
     return found
 
 
-def deseasonalise(scores: Floats, kinds: Ints) -> Floats:
+def deseasonalise(scores: Floats, kinds: Whole) -> Floats:
     """Scores less the mean of their kind of hour."""
     if len(scores) == 0:
         return scores
@@ -248,7 +248,7 @@ def deseasonalise(scores: Floats, kinds: Ints) -> Floats:
     return left
 
 
-def overdispersion(scores: Floats, cells: Ints) -> float:
+def overdispersion(scores: Floats, cells: Whole) -> float:
     """How much more the means of cells (days) vary than their rows explain; 1 at least.
 
     The Pearson statistic over its degrees of freedom (McCullagh & Nelder, *Generalized Linear Models*, 1989, section 4.5):
@@ -265,7 +265,7 @@ def overdispersion(scores: Floats, cells: Ints) -> float:
     return max(1.0, float((n * (means - middle) ** 2).sum()) / spread / (int(usable.sum()) - 1))
 
 
-def two_groups_p(scores: Floats, is_after: Bools, kinds: Ints, days: Ints) -> tuple[float, float]:
+def two_groups_p(scores: Floats, is_after: Bools, kinds: Whole, days: Whole) -> tuple[float, float]:
     """Whether two groups differ at a place known beforehand: ranks, compared within the same kinds of hour.
 
     The stratified rank sum (van Elteren, *Bull. Int. Stat. Inst.* 37, 1960) with the ranks of all rows, its permutation
@@ -294,7 +294,7 @@ def two_groups_p(scores: Floats, is_after: Bools, kinds: Ints, days: Ints) -> tu
     return z, 2 * significance.normal_tail(abs(z))
 
 
-def without_group(left: Floats, after: Floats, kinds: Ints) -> tuple[Floats, float]:
+def without_group(left: Floats, after: Floats, kinds: Whole) -> tuple[Floats, float]:
     """What neither the kind of hour nor the group explains, both fitted together (Frisch & Waugh, *Econometrica* 1, 1933).
 
     Args:

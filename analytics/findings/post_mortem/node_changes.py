@@ -6,7 +6,6 @@ an inserted one has shifted is still the same rule. A run comes by a place at mo
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -17,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analytics.estimates import comparisons, significance
+from analytics.estimates import comparisons, kolmogorov, significance
 from analytics.findings.post_mortem.groups import Group, group_of
 from analytics.findings.replay.replay_run import Inputs, answer_of, read_inputs, wraps
-from analytics.findings.replay.trace_variants import CONDITIONS, Variants, read
+from analytics.findings.replay.trace_variants import CONDITIONS, NUMBERS, Variants, read
 from analytics.program import words
 from analytics.program.compare import compare
 from analytics.warehouse.warehouse import Warehouse
@@ -146,7 +145,6 @@ def _chance_of_gap(own: int, among: int, length: int) -> float:
 
 
 _COLUMNS = ("place", "type", "path", "what", "before_value", "after_value", "before_count", "after_count", "q")
-_NUMBERS = ("arith", "func_call", "assign_points", "set_points")
 _MOST = 20_000
 """Runs of each side whose values are compared; more would tell ever smaller differences."""
 _LONGEST = 40
@@ -396,7 +394,7 @@ def _answered(inputs: Inputs) -> list[str | None]:
 def _amounts(lake: Warehouse, old: Variants, new: Variants, pairs: dict[int, int]) -> list[NodeChange]:
     """Calculations and payments, by their values."""
     nodes = new.definition.outline.nodes
-    both = [(here, there) for here, there in pairs.items() if nodes[there].type in _NUMBERS]
+    both = [(here, there) for here, there in pairs.items() if nodes[there].type in NUMBERS]
     if not both:
         return []
     columns = [_read_places(lake, side, [pair[number] for pair in both]) for number, side in enumerate((old, new))]
@@ -422,15 +420,13 @@ def _read_places(lake: Warehouse, side: Variants, positions: Sequence[int]) -> l
 
 def compared_values(old: Sequence[str | None], new: Sequence[str | None]) -> ValueChange | None:
     """Medians where nearly all are numbers, else the share of what is usual; None when a side has too few."""
-    from scipy import stats
-
     known = [[text for text in side if text is not None] for side in (old, new)]
     counts = [len(side) for side in known]
     if min(counts) < 2:
         return None
     numbers = [np.array([number for text in side if (number := _number(text)) is not None]) for side in known]
     if all(len(side) >= 0.95 * count for side, count in zip(numbers, counts, strict=True)):
-        p = float(stats.ks_2samp(*numbers, method="asymp").pvalue)
+        p = kolmogorov.two_samples_p(*numbers)
         middle = [float(np.median(side)) for side in numbers]
         distance = abs(middle[1] - middle[0]) / max(abs(middle[0]), 1e-9)
         return ValueChange(Measured.MEDIAN, middle[0], middle[1], counts[0], counts[1], p, distance)
@@ -448,5 +444,5 @@ def _number(text: str) -> float | None:
     """A JSON number; None for any other value, and for one that no float holds."""
     if text[:1] not in "-0123456789" or not text:
         return None
-    number = float(json.loads(text, parse_int=float))
-    return number if np.isfinite(number) else None
+    number = float(text)  # what JSON takes for a number Python reads as the same one
+    return number if math.isfinite(number) else None

@@ -234,7 +234,7 @@ def _replaced(runs: RunColumns, scope: slice, label: str, tried: Sequence[Replay
     points, weight = np.where(is_own, runs.points, np.nan), runs.weight.copy()
     # Cases by number, those of the other programs behind the known ones: a million names as objects would take much memory.
     numbers, names = pd.factorize(runs.frame["case_name"])
-    cases, known = numbers.astype(np.int64), {name: number for number, name in enumerate(names)}
+    cases, known = numbers.astype(np.int32), {name: number for number, name in enumerate(names)}
     others = np.flatnonzero(inside & ~is_own)
     ids = runs.frame["execution_id"].iloc[others]
     for found in tried:
@@ -249,7 +249,7 @@ def _replaced(runs: RunColumns, scope: slice, label: str, tried: Sequence[Replay
         weight=weight,
         paid=runs.ok & np.isfinite(points),
         case=cases,
-        label=np.zeros(len(points), dtype=np.int64),
+        label=np.zeros(len(points), dtype=np.int32),
         labels=(label,),
     )
 

@@ -6,8 +6,8 @@ take the same turns, so the node behind their n-th entry is the same: aligning a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,11 +15,14 @@ from analytics import sql
 from analytics.findings.replay.run_evidence import Definition, definition, read_json
 from analytics.program import Alignment, align
 from analytics.warehouse.warehouse import Warehouse
+from analytics.window import midnight
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from analytics.findings.post_mortem.groups import Group
+
+_ONE: Final = timedelta(microseconds=1)
 
 CONDITIONS: Final = frozenset({"rule", "compare", "not", "and", "or"})
 """Types whose value is true or false, and thereby the same in all runs of a variant."""
@@ -33,6 +36,12 @@ _MORE: Final = 1.05
 """Times the runs to be replayed that are kept: of some the trace is missing or does not fit, and then a larger part is taken."""
 _MOST_VALUES: Final = 5_000_000
 """Values of entries that are kept of one version's runs; where the runs to be replayed have more, the log is read again."""
+NUMBERS: Final = ("arith", "func_call", "assign_points", "set_points")
+"""Types whose value is what the program has computed."""
+_KEPT_TYPES: Final = ("field", *NUMBERS)
+"""Types of the entries that are asked for again; the others say the same in all runs of a variant."""
+_RUNS_AT_ONCE, _VALUES_AT_ONCE = 25_000, 600_000
+"""Runs, and values of entries, that one statement gathers to be kept: DuckDB holds ten times what it hands over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +50,24 @@ class KeptRuns:
 
     Attributes:
         table: Grain: logged ok run with finite points. The columns of ``run_fields`` but for its last two; ``variant``, the
-            variant's key; ``entry_values``, JSON texts.
+            variant's key; ``entry_values``, JSON texts of the entries that are kept.
         share: The part of the runs that was kept.
+        places: Variant's key → entry of its traces → its place in ``entry_values``.
     """
 
     table: pa.Table
     share: float
+    places: Mapping[str, Mapping[int, int]]
+
+    def placed(self, wanted: Mapping[str, Sequence[int | None]]) -> dict[str, list[int | None]] | None:
+        """Places of some entries; None where one of them was not kept."""
+        found = {}
+        for variant, asked in wanted.items():
+            places = self.places.get(variant, {})
+            if any(entry is not None and entry not in places for entry in asked):
+                return None
+            found[variant] = [None if entry is None else places[entry] for entry in asked]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,34 +151,69 @@ def find_variants(
     program = definition(lake, side.strategy_id, side.strategy_version)
     if program is None:
         return None
+    import pyarrow as pa
+
     prepare(lake)
-    found = []
     share = _share_to_keep(side, most)
-    asked = lake.sql(
-        sql.text("variants", "trace_variants"), part=part, share=part * share, **parameters(realm, side)
-    ).to_arrow_table()
-    for batch in asked.drop(["runs"]).to_batches(
-        max_chunksize=2_000
-    ):  # all of many variants as Python objects are large
-        for row in batch.to_pylist():
-            trace = entries(row["trace"])
-            beside = align(program.outline, trace, is_extend=row["is_extend"], is_whole=row["is_whole"])
-            true = frozenset(
-                position
-                for position, entry in zip(beside.positions, trace, strict=False)
-                if entry["type"] in CONDITIONS and entry["value"]
-            )
-            found.append(
-                Variant(row["variant"], row["logged_count"], row["weight"] or 0.0, row["is_whole"], beside, true)
-            )
-    return Variants(realm, side, program, tuple(found), part, KeptRuns(_kept(asked), share))
+    found: dict[str, Variant] = {}
+    places: dict[str, Mapping[int, int]] = {}
+    runs: list[pa.Table] = []
+    statement, asked = sql.text("variants", "trace_variants"), parameters(realm, side)
+    taken = {"part": part, "share": part * share, "types": list(_KEPT_TYPES)}
+    for since, until in _spans(side, share):
+        answer = lake.sql(statement, **{**asked, **taken, "since": since, "until": until}).to_arrow_table()
+        runs.append(_kept(answer))
+        for row in _records(answer.drop(["runs"])):
+            if row["variant"] in found:
+                known = found[row["variant"]]
+                count, weight = known.logged_count + row["logged_count"], known.weight + (row["weight"] or 0.0)
+                found[row["variant"]] = replace(known, logged_count=count, weight=weight)
+            else:
+                found[row["variant"]] = _variant(program, row)
+                kept = [number for number, entry in enumerate(row["trace"]) if entry["type"] in _KEPT_TYPES]
+                places[row["variant"]] = {entry: place for place, entry in enumerate(kept)}
+    kept_runs = KeptRuns(pa.concat_tables(runs), share, places)
+    return Variants(realm, side, program, tuple(found.values()), part, kept_runs)
+
+
+def _records(table: pa.Table) -> Iterator[dict[str, Any]]:
+    for batch in table.to_batches(max_chunksize=2_000):  # all of many variants as Python objects are large
+        yield from batch.to_pylist()
+
+
+def _variant(program: Definition, row: Mapping[str, Any]) -> Variant:
+    trace = entries(row["trace"])
+    beside = align(program.outline, trace, is_extend=row["is_extend"], is_whole=row["is_whole"])
+    true = frozenset(
+        position
+        for position, entry in zip(beside.positions, trace, strict=False)
+        if entry["type"] in CONDITIONS and entry["value"]
+    )
+    return Variant(row["variant"], row["logged_count"], row["weight"] or 0.0, row["is_whole"], beside, true)
+
+
+def _spans(side: Group, share: float) -> list[tuple[datetime, datetime]]:
+    """The time of a group in whole days, as many together as one statement may keep the runs of; of few runs all."""
+    since, until = side.since, side.until + _ONE  # the last row is one of the side's
+    ok_count = int((side.rows["status"] == "ok").sum())
+    count = share * max(ok_count / _RUNS_AT_ONCE, _value_count(side) / _VALUES_AT_ONCE)
+    days = (until.date() - since.date()).days
+    step = max(1, int(days / count)) if count > 1 else days + 1
+    edges = [midnight(since.date() + timedelta(days=day)) for day in range(step, days + 1, step)]
+    edges = [edge for edge in edges if since < edge < until]
+    return list(zip([since, *edges], [*edges, until], strict=True))
 
 
 def _share_to_keep(side: Group, most: int) -> float:
     """The part of a group's runs whose values are kept, as far as its rows tell how many there are and how long."""
+    ok_count = int((side.rows["status"] == "ok").sum())
+    return min(1.0, _MORE * most / max(1, ok_count), _MOST_VALUES / max(1.0, _value_count(side)))
+
+
+def _value_count(side: Group) -> float:
+    """Entries that the ok runs of a group left, those behind a cut too."""
     is_ok = (side.rows["status"] == "ok").to_numpy(bool)
-    values = float(side.rows["nodes_executed"].to_numpy(float)[is_ok].sum())
-    return min(1.0, _MORE * most / max(1, int(is_ok.sum())), _MOST_VALUES / max(1.0, values))
+    return float(side.rows["nodes_executed"].to_numpy()[is_ok].sum())
 
 
 def _kept(asked: pa.Table) -> pa.Table:
@@ -178,7 +234,7 @@ def prepare(lake: Warehouse) -> None:
 
 def parameters(realm: str | None, side: Group) -> dict[str, Any]:
     """The parameters that pick a side's runs."""
-    until: datetime = side.until + timedelta(microseconds=1)  # the last row is one of the side's
+    until: datetime = side.until + _ONE  # the last row is one of the side's
     return {
         "realm": realm,
         "strategy": side.strategy_id,
@@ -205,6 +261,7 @@ def read(
     import pyarrow as pa
 
     kept = variants.kept if variants.kept is not None and share <= variants.kept.share else None
+    placed = kept.placed(wanted) if kept is not None else None
     taken = {"share": float(share * variants.part)}
     lake.connection.register(
         "variant_places",
@@ -212,12 +269,12 @@ def read(
             {
                 "variant": pa.array(list(wanted), pa.string()),
                 "number": pa.array(range(len(wanted)), pa.int32()),
-                "entries": pa.array([list(entries) for entries in wanted.values()], pa.list_(pa.int32())),
+                "entries": pa.array([list(of) for of in (placed or wanted).values()], pa.list_(pa.int32())),
             }
         ),
     )
     try:
-        if kept is None:
+        if kept is None or placed is None:
             prepare(lake)
             asked = sql.text("variants", "run_fields")
             return lake.sql(asked, **taken, **parameters(variants.realm, variants.group)).to_arrow_table()
@@ -225,7 +282,7 @@ def read(
         return lake.sql(sql.text("variants", "kept_fields"), **taken).to_arrow_table()
     finally:
         lake.connection.unregister("variant_places")
-        if kept is not None:
+        if placed is not None:
             lake.connection.unregister("kept_runs")
 
 

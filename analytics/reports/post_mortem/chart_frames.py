@@ -86,7 +86,7 @@ def _durations(rows: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     lines = []
-    ok = rows[rows["status"] == "ok"]
+    ok = rows[["created_at", "duration_ms", "sample_weight"]][rows["status"] == "ok"]
     for day, group in ok.groupby(ok["created_at"].dt.floor("1D")):
         p99 = estimators.quantile(group["duration_ms"], group["sample_weight"], 0.99)
         lines.append(

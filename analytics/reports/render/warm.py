@@ -36,7 +36,6 @@ _MODULES = (
     "pandas",
     "pyarrow.parquet",
     "scipy.special",
-    "scipy.stats",
     "matplotlib.figure",
     "matplotlib.backends.backend_svg",
 )

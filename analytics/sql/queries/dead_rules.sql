@@ -33,8 +33,8 @@ with gathered as (
                                                                          as est_count,
          max(sample_weight)::double                                      as most_weight,
          count(*) - count(sample_weight)                                 as weightless_count,
-         min(extract(hour from created_at))::bigint                      as first_hour,
-         max(extract(hour from created_at))::bigint                      as last_hour
+         min((epoch_us(created_at) + 62135596800000000) // 3600000000 % 24) as first_hour,
+         max((epoch_us(created_at) + 62135596800000000) // 3600000000 % 24) as last_hour
     from executions
    where status = 'ok' and nodes_executed > 0
      and ($since::timestamptz is null or day >= $since::timestamptz::date)
