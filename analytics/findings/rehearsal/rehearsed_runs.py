@@ -210,7 +210,7 @@ class RunInputs:
             low=base.low,
             high=base.high,
             would_case=other.case_name,
-            knows_case=other.knows_case,
+            knows_case=other.knows_case & base.knows_case,
             code=other.code,
             visits=other.visits,
             nodes=other.nodes,
@@ -274,6 +274,7 @@ class _Base:
     Attributes:
         points, case_name: Of what they are held against; of a run for which that is open, what it was paid.
         is_known: That is not open.
+        knows_case: Their case is known.
         low, high: The least and the most that the program pays; where it is open what it is held against, so far that the
             difference to ``points`` holds all that the two may differ by.
         missing: What the log does not tell.
@@ -282,6 +283,7 @@ class _Base:
     points: Floats
     case_name: Array
     is_known: Bools
+    knows_case: Bools
     low: Floats
     high: Floats
     missing: Array
@@ -290,7 +292,7 @@ class _Base:
     def of(cls, points: Floats, case_name: Array, tried: Outcomes) -> _Base:
         """What they were paid."""
         known = np.ones(len(points), dtype=bool)
-        return cls(points, case_name, known, tried.low, tried.high, tried.missing)
+        return cls(points, case_name, known, known, tried.low, tried.high, tried.missing)
 
     @classmethod
     def beside(cls, points: Floats, tried: Outcomes, other: Outcomes) -> _Base:
@@ -300,7 +302,7 @@ class _Base:
             low, high = points + (tried.low - other.high), points + (tried.high - other.low)
         missing = np.where(known | tried.is_missing, tried.missing, other.missing)
         return cls(
-            np.where(known, other.low, points), other.case_name, known, np.where(known, tried.low, low),
+            np.where(known, other.low, points), other.case_name, known, other.knows_case, np.where(known, tried.low, low),
             np.where(known, tried.high, high), missing,
         )  # fmt: skip
 
