@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         render,
         runaway_rules,
         sampling_audit,
+        sweep,
     )
     from analytics.errors import AnalyticsError
     from analytics.warehouse.warehouse import Warehouse
@@ -43,6 +44,7 @@ _HOMES = {
     "render": "analytics.api",
     "runaway_rules": "analytics.api",
     "sampling_audit": "analytics.api",
+    "sweep": "analytics.api",
 }
 _MODULES = {
     "charts": "analytics.reports.charts",
@@ -64,6 +66,7 @@ __all__ = [
     "render",
     "runaway_rules",
     "sampling_audit",
+    "sweep",
 ]
 
 

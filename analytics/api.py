@@ -22,16 +22,18 @@ if TYPE_CHECKING:
     from analytics.model import ExtractResult
     from analytics.reports.explore.open_lake import open_lake
     from analytics.reports.receipt.receipt import Explained
-    from analytics.reports.render.builders import post_mortem, rehearsal, runaway_rules, sampling_audit
+    from analytics.reports.render.builders import post_mortem, runaway_rules, sampling_audit
+    from analytics.reports.render.rehearsal_builder import rehearsal, sweep
     from analytics.reports.render.rendering import Rendered
     from analytics.warehouse.warehouse import Warehouse
 
 _HOMES = {
     "open_lake": "analytics.reports.explore.open_lake",
     "post_mortem": "analytics.reports.render.builders",
-    "rehearsal": "analytics.reports.render.builders",
+    "rehearsal": "analytics.reports.render.rehearsal_builder",
     "runaway_rules": "analytics.reports.render.builders",
     "sampling_audit": "analytics.reports.render.builders",
+    "sweep": "analytics.reports.render.rehearsal_builder",
 }
 """Calls that stand elsewhere: who waits for a report that another process makes need not import what makes it."""
 
@@ -213,4 +215,14 @@ def render(report: str | Definition, *, out: str | Path | None = None, **paramet
     return rendering.render(plan(definition, folder, parameters))
 
 
-__all__ = ["explain", "extract", "open_lake", "post_mortem", "rehearsal", "render", "runaway_rules", "sampling_audit"]
+__all__ = [
+    "explain",
+    "extract",
+    "open_lake",
+    "post_mortem",
+    "rehearsal",
+    "render",
+    "runaway_rules",
+    "sampling_audit",
+    "sweep",
+]

@@ -88,7 +88,7 @@ def places(ast: JsonObject) -> list[Place]:
     Raises:
         UsageError: It is no program of JSON, or larger than any.
     """
-    values = _values(_plain(ast))
+    values = _values(copied(ast))
     named_by = _named_by(values)
     return [Place(_address(value, named_by), value.value, value.path, value.kind) for value in values]
 
@@ -107,13 +107,13 @@ def edit(ast: JsonObject, where: str, value: Json) -> dict[str, Json]:
         UsageError: The address names several values, the value does not fit, or the engine would refuse it there; or the program
             is none of JSON, or larger than any.
     """
-    old = _plain(ast)
+    old = copied(ast)
     values = _values(old)
     path = _path_of(where, values, old)
     for one in values:
         if one.path == path and (why := _misfit(one, value)):
-            raise UsageError(f"{named(where)} cannot be {_shown(value)}: {why}", hint=f"it is {_shown(one.value)} now")
-    new = _plain(old)
+            raise UsageError(f"{named(where)} cannot be {shown(value)}: {why}", hint=f"it is {shown(one.value)} now")
+    new = copied(old)
     steps = _steps(path)
     holder = _followed(new, steps)[-2]
     if isinstance(holder, dict | list):
@@ -122,14 +122,24 @@ def edit(ast: JsonObject, where: str, value: Json) -> dict[str, Json]:
     for refusal in inspection(new, most=_MOST_COMPARED).refusals:
         if (refusal.path, refusal.reason) not in known:
             raise UsageError(
-                f"{named(where)} cannot be {_shown(value)}: the engine would refuse the program at {refusal.path}: "
+                f"{named(where)} cannot be {shown(value)}: the engine would refuse the program at {refusal.path}: "
                 f"{refusal.reason}",
                 hint=refusal.repair,
             )
-    return _plain(new)
+    return copied(new)
 
 
-def _plain(ast: Json) -> dict[str, Json]:
+def value_at(ast: JsonObject, where: str) -> Json:
+    """What stands at an address now.
+
+    Raises:
+        UnknownNameError, UsageError: As `edit`.
+    """
+    old = copied(ast)
+    return _followed(old, _steps(_path_of(where, _values(old), old)))[-1]
+
+
+def copied(ast: Json) -> dict[str, Json]:
     """A copy in dicts and lists of its own: a tree of JSON that can be gone through.
 
     Raises:
@@ -316,7 +326,7 @@ def _path_of(where: str, values: Sequence[_Value], ast: JsonObject) -> str:
     if len(met) == 1:
         return met[0].path
     if met:
-        lines = [f"{one.path} ({_shown(one.value)})" for one in met[:_MOST_SHOWN]]
+        lines = [f"{one.path} ({shown(one.value)})" for one in met[:_MOST_SHOWN]]
         lines += [f"and {len(met) - _MOST_SHOWN:,} more"] if len(met) > _MOST_SHOWN else []
         raise UsageError(f"{named(where)} names {len(met)} values", hint="\n  ".join(["say which:", *lines]))
     if where.startswith(("$.", "$[")):
@@ -396,6 +406,6 @@ def _kind(value: Json) -> str | None:
     return "a number" if is_number(value) else "a text" if isinstance(value, str) else None
 
 
-def _shown(value: Json) -> str:
+def shown(value: Json) -> str:
     """A value in a sentence; texts alone stand within quotation marks."""
     return named(value) if isinstance(value, str) else named(value)[1:-1]

@@ -5,29 +5,53 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from analytics.demo.dsl import arith, assign, call, compare, lit, rule
+from analytics.demo.dsl import field as field_of
 from analytics.errors import UsageError
 from analytics.estimates.comparisons import Relative
 from analytics.estimates.estimate import Estimate
 from analytics.findings.rehearsal.gate import conditions
 from analytics.findings.rehearsal.rehearsal import PredictedFailure, Rehearsal
+from analytics.findings.rehearsal.rehearsed_runs import VersionRuns
 
 
 def share(value: float, low: float, high: float) -> Estimate:
     return Estimate(value, low, high, 100, "good")
 
 
-@dataclass
-class Tried:
-    rows: range = range(100)
+def tried(count: int = 100, open_count: int = 0, changed_count: int = 30) -> Any:
+    """Runs that were paid 10, some of them otherwise then; the undecided ones, behind them, between 0 and 20."""
+    place = np.arange(count)
+    is_open = place >= count - open_count
+    low = np.where(is_open, 0.0, np.where(place < changed_count, 12.0, 10.0))
+    rows = pd.DataFrame(
+        {
+            "points": 10.0,
+            "low": low,
+            "high": np.where(is_open, 20.0, low),
+            "weight": 1.0,
+            "visits": np.where(is_open, np.nan, 412.0),
+            "is_decided": ~is_open,
+            "is_changed": place < changed_count,
+        }
+    )
+    return SimpleNamespace(rows=rows)
 
 
-@dataclass
-class Program:
-    ast: dict[str, Any] = field(default_factory=lambda: {"rules": [], "default": None})
+def paying(**compared: Any) -> Any:
+    """A program of one rule."""
+    test = compare("data.a", compared.get("op", "=="), compared.get("to", "x"))
+    return SimpleNamespace(
+        ast={"rules": [rule(test, assign(compared.get("pays", 5), "A"))]},
+        strategy_type=compared.get("kind", "DSL_FULL"),
+    )
 
 
 @dataclass
@@ -36,11 +60,10 @@ class Found:
 
     worst_relative: Relative | None = field(default_factory=lambda: Relative(0.04, 0.02, 0.06))
     undecided: Estimate = field(default_factory=lambda: share(0.0, 0.0, 0.03))
-    changed: Estimate = field(default_factory=lambda: share(0.3, 0.25, 0.35))
     failures: list[PredictedFailure] = field(default_factory=list)
     most_visits: int | None = 412
-    tried: Tried = field(default_factory=Tried)
-    program: Program = field(default_factory=Program)
+    tried: Any = field(default_factory=tried)
+    program: Any = field(default_factory=paying)
 
 
 def refused(text: str, **given: Any) -> list[str]:
@@ -57,7 +80,8 @@ def refused(text: str, **given: Any) -> list[str]:
         ("points<2.5%", True),
         ("undecided>2%", True),
         ("undecided>3%", False),
-        ("changed>34%", True),
+        ("changed>29%", True),
+        ("changed>31%", False),
         ("failures", False),
         ("visits>411", True),
         ("visits > 412", False),
@@ -82,11 +106,53 @@ def test_failures_are_counted_and_nothing_tried_proves_nothing() -> None:
     failing = PredictedFailure("DSL_ARITH_DIV_BY_ZERO", 3, share(0.03, 0.01, 0.08), "run-1")
     assert refused("failures", failures=[failing]) == ["failures: tried runs that would fail: 3"]
     assert refused("failures>3", failures=[failing]) == []
-    assert refused("failures, points>50%", tried=Tried(range(0))) == [
+    assert refused("failures, points>50%", tried=tried(0)) == [
         "failures: no run was tried",
         "points>50%: no run was tried",
     ]
-    assert refused("visits>800", most_visits=None) == ["visits>800: nothing bounds it"]
+    unknown = tried(3, open_count=3)
+    assert refused("visits>800", most_visits=None, tried=unknown) == [], "no run of so small a program can"
+    malformed = SimpleNamespace(ast={"rules": [{"then": [5]}]}, strategy_type="DSL_FULL")
+    assert refused("visits>800", most_visits=None, tried=unknown, program=malformed) == [
+        "visits>800: nothing bounds it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("program", "may"),
+    [
+        ({}, False),  # data.a == "x" pays 5: no event makes that fail
+        ({"op": ">="}, True),  # a number has no order beside a text
+        ({"op": "!=", "to": None}, False),
+        ({"pays": field_of("data.b")}, True),  # points that are no number
+        ({"pays": arith(lit(6), "/", 3)}, False),
+        ({"pays": arith(lit(6), "/", 0)}, True),
+        ({"pays": arith("data.b", "/", 2)}, True),
+        ({"pays": call("int", 5)}, True),
+        ({"kind": "DSL_EXTEND"}, True),  # the built-in may
+    ],
+)
+def test_undecided_runs_may_fail_unless_no_event_makes_the_program_fail(program: dict[str, Any], may: bool) -> None:
+    some = {"tried": tried(open_count=7, changed_count=0), "undecided": share(0.07, 0.03, 0.14)}
+    why = ["failures: tried runs that would fail: 0 to 7, undecided ones at their worst"]
+    assert refused("failures", program=paying(**program), **some) == (why if may else [])
+    assert refused("failures>7", program=paying(**program), **some) == []
+    assert refused("failures", program=paying(**program)) == [], "every run is decided"
+
+
+def test_undecided_runs_may_be_paid_otherwise_and_visit_what_the_program_can() -> None:
+    some = {"tried": tried(open_count=7), "undecided": share(0.07, 0.03, 0.14)}
+    [why] = refused("changed>36%", **some)
+    assert why == "changed>36%: runs paid otherwise: 30 to 37 %, undecided ones at their worst"
+    assert refused("changed>37%, changed<30%", **some) == []
+    sure = tried(open_count=7)
+    sure.rows["high"] = np.minimum(sure.rows["high"], 9.0).where(~sure.rows["is_decided"], sure.rows["high"])
+    assert refused("changed<37%", tried=sure, undecided=some["undecided"]) == [], (
+        "all seven were paid more than they can be"
+    )
+    # One rule with a comparison of two operands, one statement with its value: seven visits with the program itself.
+    assert refused("visits>411", most_visits=5, **some) == [] and refused("visits>6", most_visits=5, **some)
+    assert refused("visits>7", most_visits=5, **some) == []
 
 
 @pytest.mark.parametrize(
@@ -105,3 +171,18 @@ def test_what_is_no_condition_is_refused_with_its_repair(text: str, said: str) -
     with pytest.raises(UsageError) as caught:
         conditions([text])
     assert re.search(said, str(caught.value), re.S)
+
+
+@pytest.mark.parametrize(("is_part", "share_untried"), [(False, 0.3), (True, 0.2)])
+def test_runs_of_versions_that_could_not_be_tried_are_a_number_of_their_own(
+    is_part: bool, share_untried: float
+) -> None:
+    some = tried()
+    some.versions = [
+        VersionRuns("v1", "a", 1, 20, 0, 0, 0, "its definition is not in the lake"),
+        VersionRuns("v2", "b", 2, 80, 0, 70, 70),
+    ]
+    some.logged_count = 100
+    found = cast(Rehearsal, SimpleNamespace(tried=some, is_part=is_part))
+    [above, below] = conditions([f"untried>{100 * share_untried - 1:g}%", f"untried>{100 * share_untried:g}%"])
+    assert above.refuses(found) and not below.refuses(found)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from analytics import sql
-from analytics.errors import UnknownNameError, UsageError
+from analytics.errors import UnknownNameError, UsageError, did_you_mean
 from analytics.findings.post_mortem.family import Family
+from analytics.findings.rehearsal.gate import version_number
 from analytics.findings.replay.run_evidence import Definition, definition
 from analytics.program import compile_program, outline, read_draft
 from analytics.warehouse.warehouse import Warehouse
@@ -44,15 +45,43 @@ def find_draft(
             )
     for strategy, number in found:
         if (program := definition(lake, strategy, number)) is not None:
-            # Two strategies of one name may count their versions alike: which one it was is said as a report's labels say it.
-            which = f" ({strategy[:8]})" if sum(one == number for _, one in family.members) > 1 else ""
-            return f"{'version' if version else 'draft'} {number}{which}", program
-    known = ", ".join(f"v{number}" for _, number in sorted(family.defined, key=lambda one: one[1]))
-    raise UnknownNameError(
+            return f"{'version' if version else 'draft'} {number}{_which(family, strategy, number)}", program
+    raise no_program(family, version)
+
+
+def find_beside(lake: Warehouse, family: Family, against: str) -> tuple[str, Definition]:
+    """The version that a draft is held against, and its label.
+
+    Args:
+        lake: Where the family is, one tenant in sight.
+        family: The strategy.
+        against: ``v2`` or ``2``.
+
+    Raises:
+        UnknownNameError: The lake holds no program of that version.
+        UsageError: It is no version.
+    """
+    version = version_number(against)
+    for strategy, number in family.members:
+        if number == version and (program := definition(lake, strategy, number)) is not None:
+            return f"v{number}{_which(family, strategy, number)}", program
+    raise no_program(family, version)
+
+
+def no_program(family: Family, version: int) -> UnknownNameError:
+    """That the lake holds no program of a version, and of which it does."""
+    numbers = list(dict.fromkeys(str(number) for _, number in sorted(family.defined, key=lambda one: one[1])))
+    known = ", ".join(f"v{number}" for number in numbers)
+    return UnknownNameError(
         f"the lake holds no program of version {version} of {family.name!r}",
-        hint=f"known: {known or 'none'}",
+        hint=f"{did_you_mean(str(version), numbers)}known: {known or 'none'}",
         name=str(version),
     )
+
+
+def _which(family: Family, strategy: str, version: int) -> str:
+    """Two strategies of one name may count their versions alike: which one it was is said as a report's labels say it."""
+    return f" ({strategy[:8]})" if sum(one == version for _, one in family.members) > 1 else ""
 
 
 def _of_file(lake: Warehouse, family: Family, draft: str | Path | Mapping[str, Any]) -> tuple[str, Definition]:

@@ -18,6 +18,20 @@ _CONDITION = re.compile(
 )
 
 
+def version_number(text: str) -> int:
+    """The version that a text names, ``v2`` or ``2``; 0 for none.
+
+    Raises:
+        UsageError: It names none.
+    """
+    if not text:
+        return 0
+    match = re.fullmatch(r"v?([1-9]\d{0,8})", text.strip().lower(), re.ASCII)
+    if match is None:
+        raise UsageError(f"{text!r} is no version to hold a draft against", hint="write --against v2")
+    return int(match[1])
+
+
 @dataclass(frozen=True, slots=True)
 class Number:
     """What a condition may be about.
@@ -38,13 +52,14 @@ def _points(found: Rehearsal) -> tuple[float, float]:
     return (math.nan, math.nan) if share is None else (share.low, share.high)
 
 
-def _visits(found: Rehearsal) -> tuple[float, float]:
-    return (math.nan, math.nan) if found.most_visits is None else (found.most_visits, found.most_visits)
+def _cautious(name: str) -> Callable[[Rehearsal], tuple[float, float]]:
+    def ends(found: Rehearsal) -> tuple[float, float]:
+        from analytics.findings.rehearsal import cautious  # as below
 
+        least, most = getattr(cautious, name)(found)
+        return float(least), float(most)
 
-def _failures(found: Rehearsal) -> tuple[float, float]:
-    count = sum(failure.logged_count for failure in found.failures)
-    return count, count
+    return ends
 
 
 def _nodes(found: Rehearsal) -> tuple[float, float]:
@@ -57,19 +72,16 @@ def _nodes(found: Rehearsal) -> tuple[float, float]:
 NUMBERS: Mapping[str, Number] = {
     "points": Number("points beyond what was paid, undecided runs at their worst", True, _points),
     "undecided": Number("runs that cannot be decided", True, lambda found: (found.undecided.low, found.undecided.high)),
-    "changed": Number("runs paid otherwise", True, lambda found: (found.changed.low, found.changed.high)),
-    "failures": Number(
-        "tried runs that would fail",
-        False,
-        _failures,
-    ),
-    "visits": Number("most nodes visited for a tried run", False, _visits),
-    "nodes": Number(
-        "nodes of the program, as the validator counts them",
-        False,
-        _nodes,
-    ),
+    "untried": Number("logged ok runs that could not be tried", True, _cautious("untried")),
+    "changed": Number("runs paid otherwise", True, _cautious("changed")),
+    "failures": Number("tried runs that would fail", False, _cautious("failures")),
+    "visits": Number("most nodes visited for a tried run", False, _cautious("visits")),
+    "nodes": Number("nodes of the program, as the validator counts them", False, _nodes),
 }
+
+
+_COUNTED = ("changed", "failures", "visits")
+"""Numbers of which the log tells all but what undecided runs do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +117,8 @@ class Condition:
         scale, unit = (100, " %") if number.is_share else (1, "")
         ends = [f"{scale * one:,.4g}" if math.isfinite(one) else "no limit" for one in (low, high)]
         spread = f"{ends[0]}{unit}" if low == high else f"{ends[0]} to {ends[1]}{unit}"
-        return f"{self.text}: {number.what}: {spread}"
+        is_open = low != high and self.name in _COUNTED and found.undecided.value > 0
+        return f"{self.text}: {number.what}: {spread}{', undecided ones at their worst' if is_open else ''}"
 
 
 def conditions(texts: Iterable[str]) -> list[Condition]:

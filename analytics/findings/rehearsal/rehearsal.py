@@ -26,7 +26,7 @@ from analytics.findings.post_mortem.groups import Group, group_of, run_estimate
 from analytics.findings.rehearsal.beyond import possible
 from analytics.findings.rehearsal.branch_hits import BranchHits, branch_hits
 from analytics.findings.rehearsal.drift import Drift, drift
-from analytics.findings.rehearsal.rehearsed_runs import MOST_RUNS, RehearsedRuns, rehearse_runs
+from analytics.findings.rehearsal.rehearsed_runs import MOST_RUNS, RehearsedRuns, RunInputs
 from analytics.findings.rehearsal.run_time import RunTime, run_time
 from analytics.findings.rehearsal.transitions import Transition, transitions
 from analytics.findings.rehearsal.user_groups import UserGroup, user_groups
@@ -34,6 +34,7 @@ from analytics.findings.replay.paired import Moved, mean_of, moved_cases, relati
 from analytics.findings.replay.replay_run import wraps
 from analytics.findings.replay.run_evidence import Definition, definition
 from analytics.program.bounds import points_bounds
+from analytics.program.compare import compare
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -119,7 +120,9 @@ class Rehearsal:
         family: The strategy whose runs are the inputs.
         program: What is tried on them.
         since, until: The window, half-open, UTC.
-        most: Runs to try; of more, an even part is taken.
+        most: Runs to try at most; of more, an even part is taken.
+        beside: Label and program of a version whose pay the runs are held against; None for what they were paid.
+        part: The part of the drawn runs that is read at all, as `part_to_read` gives it.
     """
 
     def __init__(
@@ -131,14 +134,30 @@ class Rehearsal:
         until: datetime,
         *,
         most: int = MOST_RUNS,
+        beside: tuple[str, Definition] | None = None,
+        part: float = 1.0,
     ) -> None:
         self.lake, self.family, self.program = lake, family, program
-        self.since, self.until, self._most = since, until, most
+        self.since, self.until, self._most, self.beside, self._part = since, until, most, beside, part
+
+    def of(self, program: Definition) -> Rehearsal:
+        """Another program on the same runs, whose inputs are not read again."""
+        other = Rehearsal(
+            self.lake, self.family, program, self.since, self.until, most=self._most, beside=self.beside,
+            part=self._part,
+        )  # fmt: skip
+        vars(other).update(logged=self.logged, groups=self.groups, inputs=self.inputs, runs=self.runs)
+        return other
+
+    @property
+    def is_part(self) -> bool:
+        """Only a part of the logged runs was tried, because there are more than were wanted."""
+        return self.tried.share < 1
 
     @cached_property
     def logged(self) -> pd.DataFrame:
         """All logged runs of the window. Grain: logged run."""
-        return family_runs(self.lake, self.family, self.since, self.until)
+        return family_runs(self.lake, self.family, self.since, self.until, part=self._part)
 
     @cached_property
     def groups(self) -> dict[str, Group]:
@@ -151,9 +170,14 @@ class Rehearsal:
         }
 
     @cached_property
+    def inputs(self) -> RunInputs:
+        """What the runs read, for any program."""
+        return RunInputs(self.lake, self.family.realm, self.groups, most=self._most, part=self._part)
+
+    @cached_property
     def tried(self) -> RehearsedRuns:
         """The program on each run."""
-        return rehearse_runs(self.lake, self.family.realm, self.groups, self.program, most=self._most)
+        return self.inputs.tried(self.program, self.beside[1] if self.beside is not None else None)
 
     @cached_property
     def runs(self) -> Estimate:
@@ -268,7 +292,7 @@ class Rehearsal:
     def worst_relative(self) -> Relative | None:
         """The same as a share of what the tried runs were paid, which has a limit only where that surely is something."""
         rows = self.tried.rows
-        if not len(rows):
+        if not len(rows) or not rows["is_base_known"].all():  # a share of what nobody knows has no limit
             return None
         if len(self._decided) == len(rows) and not rows["is_changed"].any():
             paid = self.paid
@@ -293,6 +317,18 @@ class Rehearsal:
         """Share of the decided runs that the program pays otherwise."""
         rows = self._decided
         return estimators.share_of_runs(rows["is_changed"].to_numpy(bool), rows["weight"])
+
+    @cached_property
+    def is_same(self) -> bool:
+        """It says the same as every program that it is held against, and no tried run speaks against that."""
+        rows = self.tried.rows
+        if not len(rows) or rows["is_changed"].any() or rows["is_contradicted"].any() or not rows["is_own"].all():
+            return False
+        if self.beside is not None:
+            return says_same(self.program, self.beside[1])
+        tried = [version for version in self.tried.versions if version.tried_count]
+        programs = [definition(self.lake, version.strategy_id, version.strategy_version) for version in tried]
+        return all(one is not None and says_same(self.program, one) for one in programs)
 
     @cached_property
     def moved(self) -> list[Moved]:
@@ -449,6 +485,15 @@ class Rehearsal:
     def contradicted_count(self) -> int:
         """Tried logged runs that were surely paid by another program than the one that their version has in the lake."""
         return int(self.tried.rows["is_contradicted"].sum())
+
+
+def says_same(program: Definition, other: Definition) -> bool:
+    """Two programs say the same: only ids or layout differ."""
+    wrapped = wraps(program), wraps(other)
+    return (
+        wrapped[0] == wrapped[1]
+        and not compare(other.outline, program.outline, (other.built_in, program.built_in)).edits
+    )
 
 
 def _texts(values: pd.Series) -> np.ndarray:

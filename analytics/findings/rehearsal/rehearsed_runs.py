@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +28,7 @@ NEAR = 1e-9
 _COLUMNS = ("execution_id", "created_at", "external_user_id", "points", "case_name", "weight")
 _TRIED = (
     "label", "low", "high", "would_case", "knows_case", "code", "visits", "nodes", "own_nodes", "hits", "missing", "is_decided",
-    "is_changed", "is_own", "is_contradicted",
+    "is_changed", "is_own", "is_contradicted", "is_base_known",
 )  # fmt: skip
 
 
@@ -77,7 +77,8 @@ class RehearsedRuns:
             likewise) and ``own_nodes`` (the same of its own program), ``hits`` (the branches of rules that it takes, a bit each as
             `program.branches` numbers them), ``missing`` (what the log does not tell), ``is_decided``,
             ``is_changed`` (decided, and paid otherwise than it was), ``is_own`` (its own program gives the run again),
-            ``is_contradicted`` (its own program gives something else: what ran was another one).
+            ``is_contradicted`` (its own program gives something else: what ran was another one), ``is_base_known`` (what the run
+            is held against is known). Where the program is held against another one, ``points`` and ``case_name`` are that one's.
         versions: Of the strategy, in the order in which they ran.
         share: The part of the runs that was taken, 1 for all.
     """
@@ -102,88 +103,206 @@ class RehearsedRuns:
         return sum(version.failed_count for version in self.versions)
 
 
-def rehearse_runs(
-    lake: Warehouse, realm: str | None, groups: Mapping[str, Group], program: Definition, *, most: int = MOST_RUNS
-) -> RehearsedRuns:
-    """Try a program on the runs of each version.
+class RunInputs:
+    """What the logged runs of a strategy read: read once, for as many programs as are tried on it.
 
     Args:
         lake: Where the runs are.
         realm: Their tenant.
         groups: Label → the logged runs of a version in the window.
-        program: What is tried.
-        most: Runs to try; of more, an even part of every version is taken.
+        most: Runs to try at most; of more, an even part of every version is taken.
+        part: The part of the drawn runs that the groups hold.
     """
-    import pandas as pd
 
-    logged = {label: group.paid_count for label, group in groups.items()}
-    share = min(1.0, most / max(1, sum(logged.values())))
-    parts, versions = [], []
-    for label, group in groups.items():
-        inputs = _inputs(lake, realm, group, program, share)
-        rows = _tried(label, inputs, program) if isinstance(inputs, Inputs) else None
-        if rows is not None:
-            parts.append(rows)
-        versions.append(
-            VersionRuns(
-                label,
-                group.strategy_id or "",
-                group.strategy_version or 0,
-                logged[label],
-                len(group.failed),
-                0 if rows is None else len(rows),
-                0 if rows is None else int(rows["is_own"].sum()),
-                inputs if isinstance(inputs, str) else "",
-                0 if rows is None else int((rows["is_contradicted"] & ~rows["is_own"]).sum()),
-                int((group.rows["status"] == "ok").sum()) - logged[label],
+    def __init__(
+        self,
+        lake: Warehouse,
+        realm: str | None,
+        groups: Mapping[str, Group],
+        *,
+        most: int = MOST_RUNS,
+        part: float = 1.0,
+    ) -> None:
+        self._lake, self._realm, self._groups, self._part = lake, realm, groups, part
+        self._logged = {label: group.paid_count for label, group in groups.items()}
+        self._quotas = quotas(self._logged, most)
+        self._share = min(1.0, most / max(1, sum(self._logged.values())))
+        self._read: dict[str, Inputs | str] = {}
+        self._own: dict[str, Outcomes] = {}
+
+    def tried(self, program: Definition, beside: Definition | None = None) -> RehearsedRuns:
+        """Try a program on the runs of each version.
+
+        Args:
+            program: What is tried.
+            beside: A program whose pay the runs are held against, in place of what they were paid; None for that.
+        """
+        import pandas as pd
+
+        parts, versions = [], []
+        for label, group in self._groups.items():
+            inputs = self._inputs(label, group, (program,) if beside is None else (program, beside))
+            rows = self._tried(label, inputs, program, beside) if isinstance(inputs, Inputs) else None
+            if rows is not None:
+                parts.append(rows)
+            versions.append(
+                VersionRuns(
+                    label,
+                    group.strategy_id or "",
+                    group.strategy_version or 0,
+                    self._logged[label],
+                    len(group.failed),
+                    0 if rows is None else len(rows),
+                    0 if rows is None else int(rows["is_own"].sum()),
+                    inputs if isinstance(inputs, str) else "",
+                    0 if rows is None else int((rows["is_contradicted"] & ~rows["is_own"]).sum()),
+                    int((group.rows["status"] == "ok").sum()) - self._logged[label],
+                )
             )
+        columns = [*_COLUMNS, *_TRIED]
+        rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+        return RehearsedRuns(rows[columns], tuple(versions), self._share)
+
+    def _inputs(self, label: str, group: Group, programs: Iterable[Definition]) -> Inputs | str:
+        """What a version's runs read, or why that is not known, or is of no use to these programs."""
+        if label not in self._read:
+            self._read[label] = self._read_inputs(group, self._quotas[label])
+        found = self._read[label]
+        if isinstance(found, str):
+            return found
+        own = wraps(found.variants.definition)
+        if any({own, wraps(program)} == {True, False} for program in programs):
+            return "one program stands alone and the other wraps a built-in, which would have been asked anew"
+        return found
+
+    def _read_inputs(self, group: Group, quota: int) -> Inputs | str:
+        if not group.paid_count:
+            return "none of its logged runs was paid"
+        if group.strategy_id is None:
+            return "its rows are of several versions"
+        if not quota:
+            return "fewer runs are tried than there are versions"
+        variants = find_variants(self._lake, self._realm, group, part=self._part)
+        if variants is None:
+            return "its definition is not in the lake"
+        if variants.doubt:
+            return variants.doubt
+        inputs = _at_most(read_inputs(self._lake, variants, most=quota), quota)
+        return inputs if len(inputs.rows) else "no run of it has a trace that fits its program"
+
+    def _tried(self, label: str, inputs: Inputs, program: Definition, beside: Definition | None) -> pd.DataFrame:
+        """Rows of ``RehearsedRuns`` of one version. What is alike for many runs is worked out once."""
+        if label not in self._own:
+            self._own[label] = _outcomes(inputs.variants.definition, inputs)
+        own, other, rows = self._own[label], _outcomes(program, inputs), inputs.rows
+        points, case_name = rows["points"].to_numpy(float), _texts(rows["case_name"].tolist())
+        base = (
+            _Base.of(points, case_name, other)
+            if beside is None
+            else _Base.beside(points, other, _outcomes(beside, inputs))
         )
-    columns = [*_COLUMNS, *_TRIED]
-    rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-    return RehearsedRuns(rows[columns], tuple(versions), share)
+        is_decided = np.array([one is None for one in base.missing.tolist()], dtype=bool) & np.isfinite(base.low)
+        low = np.where(is_decided, base.low, base.points)
+        return rows[list(_COLUMNS)].assign(
+            label=label,
+            points=base.points,
+            case_name=base.case_name,
+            low=base.low,
+            high=base.high,
+            would_case=other.case_name,
+            knows_case=other.knows_case,
+            code=other.code,
+            visits=other.visits,
+            nodes=other.nodes,
+            own_nodes=own.nodes,
+            hits=other.hits,
+            missing=base.missing,
+            is_decided=is_decided,
+            is_changed=is_decided & ~np.isclose(base.points, low, rtol=NEAR, atol=NEAR),
+            is_own=(own.low == points) & (own.high == points) & (own.case_name == case_name),
+            is_contradicted=own.contradict(points, case_name),
+            is_base_known=base.is_known,
+        )
 
 
-def _inputs(lake: Warehouse, realm: str | None, group: Group, program: Definition, share: float) -> Inputs | str:
-    """What a version's runs read, or why that is not known."""
-    if not group.paid_count:
-        return "none of its logged runs was paid"
-    if group.strategy_id is None:
-        return "its rows are of several versions"
-    variants = find_variants(lake, realm, group)
-    if variants is None:
-        return "its definition is not in the lake"
-    if variants.doubt:
-        return variants.doubt
-    if {wraps(variants.definition), wraps(program)} == {True, False}:
-        return "one program stands alone and the other wraps a built-in, which would have been asked anew"
-    most = math.ceil(share * variants.logged_count) if share < 1 else variants.logged_count
-    inputs = read_inputs(lake, variants, most=max(1, most))
-    return inputs if len(inputs.rows) else "no run of it has a trace that fits its program"
+def quotas(logged: Mapping[str, int], most: int) -> dict[str, int]:
+    """How many runs of each version are tried: in proportion, together at most so many, and of each version one while that can be.
+
+    Args:
+        logged: Label → logged runs.
+        most: Together.
+    """
+    count = sum(logged.values())
+    if count <= most:
+        return dict(logged)
+    found = {label: max(min(1, own), most * own // count) for label, own in logged.items()}
+    over = sum(found.values()) - most
+    for label in sorted(found, key=lambda one: -found[one]):
+        less = min(max(0, over), found[label] - 1) if found[label] else 0
+        found[label], over = found[label] - less, over - less
+    for label in sorted(found, key=lambda one: logged[one]):  # there are more versions than runs to try
+        if over > 0 and found[label]:
+            found[label], over = 0, over - 1
+    return found
 
 
-def _tried(label: str, inputs: Inputs, program: Definition) -> pd.DataFrame:
-    """Rows of ``RehearsedRuns`` of one version. What is alike for many runs is worked out once."""
-    own, other = (Outcomes.of(*Replayer(one, inputs).all()) for one in (inputs.variants.definition, program))
-    rows = inputs.rows
-    points, case_name = rows["points"].to_numpy(float), _texts(rows["case_name"].tolist())
-    is_decided = ~other.is_missing & np.isfinite(other.low)
-    return rows[list(_COLUMNS)].assign(
-        label=label,
-        low=other.low,
-        high=other.high,
-        would_case=other.case_name,
-        knows_case=other.knows_case,
-        code=other.code,
-        visits=other.visits,
-        nodes=other.nodes,
-        own_nodes=own.nodes,
-        hits=other.hits,
-        missing=other.missing,
-        is_decided=is_decided,
-        is_changed=is_decided & ~np.isclose(points, np.where(is_decided, other.low, points), rtol=NEAR, atol=NEAR),
-        is_own=(own.low == points) & (own.high == points) & (own.case_name == case_name),
-        is_contradicted=own.contradict(points, case_name),
-    )
+def _at_most(inputs: Inputs, quota: int) -> Inputs:
+    """Not more runs than wanted: a part by a hash of ids holds a few more or less.
+
+    The rows are in the order of their ids, which are random: every so-manieth of them is an even part again.
+    """
+    count = len(inputs.rows)
+    if count <= quota:
+        return inputs
+    taken = np.arange(quota) * count // quota
+    rows = inputs.rows.iloc[taken].reset_index(drop=True)
+    rows["weight"] = rows["weight"] * (count / quota)
+    values = [inputs.values[place] for place in taken.tolist()]
+    return replace(
+        inputs, rows=rows, values=values, share=inputs.share * quota / count, alike=inputs.alike[taken]
+    )  # fmt: skip
+
+
+def _outcomes(program: Definition, inputs: Inputs) -> Outcomes:
+    return Outcomes.of(*Replayer(program, inputs).all())
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What the runs are held against, and what is then known of the program that is tried.
+
+    Attributes:
+        points, case_name: Of what they are held against; of a run for which that is open, what it was paid.
+        is_known: That is not open.
+        low, high: The least and the most that the program pays; where it is open what it is held against, so far that the
+            difference to ``points`` holds all that the two may differ by.
+        missing: What the log does not tell.
+    """
+
+    points: Floats
+    case_name: Array
+    is_known: Bools
+    low: Floats
+    high: Floats
+    missing: Array
+
+    @classmethod
+    def of(cls, points: Floats, case_name: Array, tried: Outcomes) -> _Base:
+        """What they were paid."""
+        known = np.ones(len(points), dtype=bool)
+        return cls(points, case_name, known, tried.low, tried.high, tried.missing)
+
+    @classmethod
+    def beside(cls, points: Floats, tried: Outcomes, other: Outcomes) -> _Base:
+        """What another program pays for them."""
+        known: Bools = ~other.is_missing & np.isfinite(other.low)
+        with np.errstate(invalid="ignore"):
+            low, high = points + (tried.low - other.high), points + (tried.high - other.low)
+        missing = np.where(known | tried.is_missing, tried.missing, other.missing)
+        return cls(
+            np.where(known, other.low, points), other.case_name, known, np.where(known, tried.low, low),
+            np.where(known, tried.high, high), missing,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

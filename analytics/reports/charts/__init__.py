@@ -6,6 +6,7 @@ from analytics.reports.charts.failures import MOST_MARKS, cases, failure_strip
 from analytics.reports.charts.flow import flow
 from analytics.reports.charts.growth import growth
 from analytics.reports.charts.icicle import icicle
+from analytics.reports.charts.sweep import sweep
 from analytics.reports.charts.theme import inline_svg, responsive
 from analytics.reports.charts.time_split import time_split
 from analytics.reports.charts.timeline import timeline
@@ -22,6 +23,7 @@ __all__ = [
     "icicle",
     "inline_svg",
     "responsive",
+    "sweep",
     "time_split",
     "timeline",
 ]

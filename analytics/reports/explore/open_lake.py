@@ -27,6 +27,7 @@ from analytics.window import ONE_DAY
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analytics.reports.explore.lake_program import LakeProgram
     from analytics.reports.receipt.receipt import Explained
 
 _MOST_REALMS: Final = 12
@@ -258,6 +259,7 @@ class OpenLake(Warehouse):
     >>> lake.sql("from strategy_days order by est_runs desc limit 5")       # anything, in DuckDB's SQL
     >>> lake.run("strategy_summary", since="2026-07-06")                    # a named query; queries() lists them
     >>> lake.explain("3f885dde")                                            # why one run paid what it paid
+    >>> lake.program("Speed bonus")                                         # a strategy's rules in words, to be changed and tried
     """
 
     def describe(self, view: str | None = None) -> pd.DataFrame:
@@ -317,6 +319,28 @@ class OpenLake(Warehouse):
 
         return explain(self, execution_id, since=since, until=until, show_users=show_users, versus=versus)
 
+    @typed
+    def program(
+        self, family: str, *, version: int = 0, realm: str | None = "", no_realm: bool | None = None
+    ) -> LakeProgram:
+        """The program of a version: its rules in words, its values by address, and another program with one of them changed.
+
+        Args:
+            family: Name of the strategy.
+            version: Its number; the version that ran last when not given.
+            realm: Tenant; empty to look in all in sight (the strategy must then be in one only), ``None`` for the NULL realm.
+            no_realm: The NULL realm, where a parameter cannot be ``None``.
+
+        >>> lake.program("Speed bonus", version=3).edit("rule performance-bonus › assign", 12)
+
+        Raises:
+            UsageError: The name is in several realms.
+            UnknownNameError: There is no such strategy or version, or nothing of it ran.
+        """
+        from analytics.reports.explore.lake_program import program_of
+
+        return program_of(self, family, version, realm, no_realm)
+
     def _repr_mimebundle_(self, **_asked_for: object) -> dict[str, Any]:
         return shown(self)
 
@@ -328,7 +352,9 @@ class OpenLake(Warehouse):
         return [name for name in super().__dir__() if name.startswith("_") or name in _EXPLORED]
 
 
-_EXPLORED = ("check", "connection", "describe", "explain", "queries", "realms", "refresh", "run", "sql", "table")
+_EXPLORED = (
+    "check", "connection", "describe", "explain", "program", "queries", "realms", "refresh", "run", "sql", "table",
+)  # fmt: skip
 
 
 def _frame(**columns: list[str]) -> pd.DataFrame:

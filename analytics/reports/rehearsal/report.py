@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from analytics.findings.rehearsal.look_back import look_back
 from analytics.findings.replay.run_evidence import pieces
 from analytics.program import MAX_NODES, published_size
 from analytics.reports import page
@@ -12,6 +13,7 @@ from analytics.reports.common import SummaryBlock, masked, realm_name, summary_b
 from analytics.reports.page import Column, number
 from analytics.reports.receipt.receipt import of_evidence
 from analytics.reports.rehearsal import advice, changes, day_by_day, program_changes, users, wording
+from analytics.reports.rehearsal.look_back import looked_back
 from analytics.reports.rehearsal.visible_facts import SOME, VisibleFacts
 from analytics.reports.small_cells import SmallCells
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from analytics.estimates.estimate import Estimate
     from analytics.findings.rehearsal.gate import Condition
+    from analytics.findings.rehearsal.look_back import LookBack
     from analytics.findings.rehearsal.rehearsal import Rehearsal, Totals
     from analytics.findings.rehearsal.rehearsed_runs import VersionRuns
     from analytics.reports.page import Block
@@ -300,7 +303,7 @@ class RehearsalReport:
             f"{'was' if found.tried.logged_count == 1 else 'were'} tried; "
             f"{wording.runs(self.shown.failed, 'logged failure')} left no input to try."
         )
-        body = [page.table(rows, columns), *day_by_day.parts(found, self.shown.drift)]
+        body = [page.table(rows, columns), *day_by_day.parts(found, self.shown.drift), *self._looked_back()]
         return page.section("sure", "How sure are we?", [], text, body)
 
     def _failed(self, version: VersionRuns) -> str:
@@ -308,6 +311,16 @@ class RehearsalReport:
         rows = self.inquiry.logged
         is_its = (rows["label"] == version.label).to_numpy(bool) & (rows["status"] != "ok").to_numpy(bool)
         return self.shown.count(is_its, rows)
+
+    @cached_property
+    def looked_back(self) -> list[LookBack]:
+        """What rehearsals of the last versions would have said, and what came."""
+        found = self.inquiry
+        return look_back(found.lake, found.family, found.until - found.since)
+
+    def _looked_back(self) -> list[Block]:
+        """The same as a table. It tells of other windows than this report's, which may rest on fewer users."""
+        return [] if self._small else looked_back(self.looked_back)
 
     # ---- for programs ----------------------------------------------------------------------------------------------
 

@@ -21,7 +21,6 @@ from analytics.reports.explore.open_lake import warehouse_of
 from analytics.reports.parameter_values import typed
 from analytics.reports.render.notebooks import (
     PostMortemParameters,
-    RehearsalParameters,
     ReportParameters,
     RunawayParameters,
 )
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from analytics.findings.replay.run_evidence import LoggedRun
     from analytics.operations.sampling_audit import Audit
     from analytics.reports.post_mortem.report import PostMortem
-    from analytics.reports.rehearsal.report import RehearsalReport
     from analytics.reports.runaway.report import RunawayRules
 
 AUDITED_BEFORE = timedelta(days=7)
@@ -162,7 +160,7 @@ def post_mortem(
         UsageError, UnknownNameError: The strategy, window or baseline cannot be found; or it rests on fewer users.
         ConfigurationError, SourceError: The counters cannot be read.
     """
-    parameters = _completed(
+    parameters = completed(
         PostMortemParameters(
             lake=lake, realm=realm, no_realm=no_realm, strategy_id=strategy_id, family=family, since=since, until=until,
             baseline=baseline, against=against, execution_id=execution_id, show_users=show_users, min_users=min_users,
@@ -208,7 +206,7 @@ def foresee(builder: str, values: Mapping[str, Any]) -> Warehouse | None:
     """
     if builder != f"analytics.{PostMortemParameters.NAME}":
         return None
-    parameters = _completed(PostMortemParameters.of(values))
+    parameters = completed(PostMortemParameters.of(values))
     opened = warehouse_of(parameters.lake, *parameters.tenant, parameters.engine)
     subject = _subject(parameters, opened)
     _foreseen[:] = [(parameters, subject)]
@@ -346,7 +344,7 @@ def runaway_rules(
         UsageError: A threshold is unknown or makes no sense, or the last report cannot be read.
         ConfigurationError, SourceError: The counters cannot be read.
     """
-    parameters = _completed(
+    parameters = completed(
         RunawayParameters(
             lake=lake, realm=realm, no_realm=no_realm, since=since, until=until, previous=previous, min_users=min_users,
             counters=counters, engine=engine, gathered=gathered, thresholds=thresholds,
@@ -377,7 +375,7 @@ def _runaway(parameters: RunawayParameters) -> RunawayRules:
     )
 
 
-def _completed(parameters: _Parameters) -> _Parameters:
+def completed(parameters: _Parameters) -> _Parameters:
     """The parameters with what the environment says where they are empty; refused where they cannot be.
 
     Raises:
@@ -396,68 +394,6 @@ def _completed(parameters: _Parameters) -> _Parameters:
     )
     complete.check()
     return complete
-
-
-@typed
-def rehearsal(
-    lake: Warehouse | str | Path | None = None,
-    *,
-    realm: str | None = "",
-    no_realm: bool | None = None,
-    strategy_id: str = "",
-    family: str = "",
-    draft: str | Path | Mapping[str, Any] = "",
-    version: int = 0,
-    since: str | date = "7d",
-    until: str | date = "now",
-    most: int = 1_000_000,
-    show_users: bool = False,
-    min_users: int = 0,
-    fail_on: str = "",
-) -> RehearsalReport:
-    """What a draft would have paid for the runs of a window, before it is published.
-
-    Args:
-        lake: An open lake, or its folder.
-        realm: Tenant; empty to look in all (the strategy must then be in one only), ``None`` for the NULL realm.
-        no_realm: The NULL realm, where a parameter cannot be ``None``.
-        strategy_id: Id of any version of the strategy whose runs the draft is tried on, or
-        family: its name.
-        draft: A JSON file with the program, as the engine's editor exports it, or the program itself; empty for a version.
-        version: A version of the strategy to try; 0 for its newest draft in the lake, where no file is given.
-        since, until: Whose runs.
-        most: Logged runs that are tried at most; of more, an even part, and intervals are wider.
-        show_users: Show user ids.
-        min_users: For a report to be passed on: users that it must rest on, and no single runs or users; ``ANALYTICS_MIN_USERS``
-            when 0, else 1, which leaves nothing out.
-        fail_on: Conditions that refuse the draft, such as ``points>5%, undecided>10%, failures, visits>800``.
-
-    Raises:
-        UsageError, UnknownNameError: The strategy or window cannot be found, the draft is none that the engine would take, or it
-            rests on fewer users.
-    """
-    from analytics.findings.post_mortem.family import find_family
-    from analytics.findings.rehearsal.drafts import find_draft
-    from analytics.findings.rehearsal.rehearsal import Rehearsal
-    from analytics.reports.rehearsal.report import RehearsalReport
-    from analytics.reports.small_cells import SmallCells
-
-    parameters = _completed(
-        RehearsalParameters(
-            lake=lake, realm=realm, no_realm=no_realm, strategy_id=strategy_id, family=family, since=since, until=until,
-            draft=draft, version=version, most=most, show_users=show_users, min_users=min_users, fail_on=fail_on,
-        )
-    )  # fmt: skip
-    window = Window.parse(parameters.since, parameters.until).of_report()
-    tenant, any_realm = parameters.tenant
-    opened = warehouse_of(parameters.lake, tenant, any_realm)
-    about = find_family(opened, realm=tenant, any_realm=any_realm, family=family or None, strategy=strategy_id or None)
-    opened = opened.scoped([about.realm]) if any_realm else opened
-    called, program = find_draft(opened, about, parameters.draft, version)
-    found = Rehearsal(opened, about, program, window.since, window.until, most=most)
-    if small := SmallCells(parameters.min_users):
-        small.refuse([found.logged])
-    return RehearsalReport(found, called, show_users=show_users, small=small, conditions=parameters.conditions)
 
 
 @typed

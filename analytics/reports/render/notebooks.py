@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from analytics.errors import ReportError, UnknownNameError, UsageError
-from analytics.findings.rehearsal.gate import Condition, conditions
+from analytics.findings.rehearsal.gate import Condition, conditions, version_number
 from analytics.findings.runaway.thresholds import Thresholds, named
 from analytics.reports.explore.lake_folder import check_engine, tenant_of
 from analytics.reports.parameter_values import Value, understood
 from analytics.storage import LakePath
 
 if TYPE_CHECKING:
+    from analytics.findings.rehearsal.lake_program import VersionProgram
     from analytics.findings.runaway.previous_report import Previous
     from analytics.warehouse.warehouse import Warehouse
 
@@ -195,9 +196,10 @@ class RehearsalParameters(ReportParameters):
     Attributes:
         strategy_id: Id of any version of the strategy whose runs the draft is tried on, or
         family: Its name.
-        draft: A JSON file with the program, as the engine's editor exports it; in a call also the program itself. Empty for a
-            version.
+        draft: A JSON file with the program, as the engine's editor exports it; in a call also the program itself, or one of the
+            lake. Empty for a version.
         version: A version of the strategy to try; 0 for its newest draft in the lake, where no file is given.
+        against: A version, ``v2``, whose pay for the same runs the draft is held against; empty for what they were paid.
         most: Logged runs that are tried at most; of more, an even part, and intervals are wider.
         show_users: Show user ids; not together with ``min_users``.
         fail_on: Conditions that refuse the draft, with commas between them: ``points>5%, failures``.
@@ -209,8 +211,9 @@ class RehearsalParameters(ReportParameters):
     until: str | date = "now"
     strategy_id: str = ""
     family: str = ""
-    draft: str | Path | Mapping[str, Any] = ""
+    draft: str | Path | Mapping[str, Any] | VersionProgram = ""
     version: int = 0
+    against: str = ""
     most: int = 1_000_000
     show_users: bool = False
     fail_on: str = ""
@@ -229,6 +232,7 @@ class RehearsalParameters(ReportParameters):
         if self.draft and self.version:
             raise UsageError("a draft and a version: which one is to be tried?", hint="leave out --draft, or --version")
         _ = self.conditions
+        version_number(self.against)
         if self.most < 1:
             raise UsageError("at least one run has to be tried", hint="leave out --set most, or name more")
         if self.min_users > 1 and self.show_users:

@@ -1,0 +1,166 @@
+"""A version's program, changed and tried: what a sweep says is what a rehearsal of each edit says, and what can be added up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import analytics
+from analytics.demo.dsl import assign, compare, rule
+from analytics.errors import UnknownNameError, UsageError
+from analytics.findings.rehearsal import rehearsed_runs
+from analytics.findings.rehearsal.rehearsed_runs import quotas
+from analytics.program import compile_program, outline
+from analytics.reports.explore.open_lake import OpenLake, open_lake
+from tests.planted.stories import FIRST, UNTIL, story
+from tests.planted.world import Planted
+from tests.rehearsals import tiny
+
+if TYPE_CHECKING:
+    from tests.conftest import Table
+
+FAR = "rule far › assign"
+WINDOW = {"since": tiny.SINCE, "until": tiny.UNTIL}
+
+
+@pytest.fixture(scope="module")
+def rides(module_table: Table, tmp_path_factory: pytest.TempPathFactory) -> OpenLake:
+    return open_lake(tiny.build(module_table, tmp_path_factory.mktemp("tiny")).root)
+
+
+def test_the_program_that_ran_last_shows_its_rules_and_an_edit_makes_another(rides: OpenLake) -> None:
+    program = rides.program("Rides")
+    assert repr(program).splitlines() == [
+        "Rides, version 2 · acme",
+        "  rule 1  far",
+        "    when data.km >= 5",
+        "    then assign 12 points, case Far",
+        "  otherwise",
+        "    assign 2 points, case Near",
+    ]
+    places = program.places()
+    assert (FAR, 12) in list(zip(places["address"], places["value"], strict=True))
+    other = program.edit(FAR, 15).edit("otherwise › assign", 1)
+    assert other.name == "version 2 with rule far › assign = 15, otherwise › assign = 1"
+    assert "assign 15 points" in repr(other) and "assign 12 points" in repr(program)
+    assert program.ast == tiny.program(12) and rides.program("Rides", version=1).ast == tiny.program(10)
+    program.ast["rules"] = []  # type: ignore[index]  # a copy: the program stays as it is
+    assert program.ast == tiny.program(12)
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "said"),
+    [
+        (lambda lake: lake.program("Ride"), UnknownNameError, "did you mean 'Rides'"),
+        (lambda lake: lake.program("Rides", version=7), UnknownNameError, "known: v1, v2"),
+        (lambda lake: lake.program("Rides", realm="acne"), UnknownNameError, "acne|no strategy"),
+        (lambda lake: lake.program("Rides").edit("rule fat › assign", 3), UnknownNameError, "did you mean 'rule far › assign'"),
+        (lambda lake: lake.program("Rides").edit(FAR, "many"), UsageError, "points are a number"),
+        (lambda lake: analytics.sweep(lake, lake.program("Rides"), FAR, [], **WINDOW), UsageError, "there is none"),
+        (lambda lake: analytics.sweep(lake, lake.program("Rides"), FAR, [1, "x"], **WINDOW), UsageError, "points are a number"),
+        (lambda lake: analytics.sweep(lake, tiny.program(3), FAR, [1], **WINDOW), UsageError, "lake.program"),
+        (lambda lake: analytics.rehearsal(lake, lake.program("Rides"), family="Walks"), UsageError, "another strategy"),
+    ],
+)  # fmt: skip
+def test_what_is_not_there_or_does_not_fit_is_said_with_what_is_meant(
+    rides: OpenLake, ask: Callable[[OpenLake], Any], error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said) as caught:
+        ask(rides)
+    assert not isinstance(caught.value, AssertionError)
+
+
+def test_a_sweep_of_what_is_all_logged_is_what_a_person_adds_up(rides: OpenLake) -> None:
+    answer = analytics.sweep(rides, rides.program("Rides"), FAR, values=[10, 12, 13], budget=62, **WINDOW)
+    # Four far runs a day at the value, six near ones at 2; on two days of four they were paid 10, on two 12.
+    for row, value in zip(answer.frame.to_dict("records"), (10, 12, 13), strict=True):
+        assert row["value"] == value
+        pays = 4 * value + 12
+        assert row["points_per_day"] == row["points_per_day_low"] == row["worst_points_per_day_high"] == pays
+        assert row["difference_per_day"] == pytest.approx(pays - 56)
+        assert row["changed"] == pytest.approx((2 if value in (10, 12) else 4) * 4 / 40)
+        assert row["undecided"] == 0 and row["failed_count"] == 0
+    assert answer.kept is not None and answer.kept.value == 12
+    assert repr(answer.kept).startswith(
+        "The largest tried value that surely keeps 62 points a day is 12: at 12 it pays 60, at worst 60."
+    )
+    assert "Between the tried values nothing was tried." in repr(answer.kept)
+    assert answer.within(51.9).value is None and "None of the tried values" in repr(answer.within(51.9))
+    assert answer.within(64).value == 13 and "whether a larger one does was not tried" in repr(answer.within(64))
+    html = answer._repr_mimebundle_()[0]["text/html"]
+    assert html.count("<svg") == 2 and "budget 62" in html
+
+
+def test_undecided_runs_are_at_their_worst_in_a_budget(rides: OpenLake) -> None:
+    program = rides.program("Rides")
+    bonus = rule(compare("data.nobody_sent_this", ">=", 3), assign(5, "Bonus"), node_id="bonus")
+    ast = {**tiny.program(12), "rules": [bonus, *tiny.program(12)["rules"]]}
+    draft = replace(
+        program, definition=replace(program.definition, ast=ast, program=compile_program(ast), outline=outline(ast))
+    )
+    answer = analytics.sweep(rides, draft, "rule bonus › assign", [1, 20], **WINDOW)
+    first, last = answer.frame.to_dict("records")
+    # Each run is paid the bonus or what the rules behind it pay: 12 for a far one, 2 for a near one.
+    assert (first["worst_points_per_day_low"], first["worst_points_per_day_high"]) == (10 * 1, 4 * 12 + 6 * 2)
+    assert (last["worst_points_per_day_low"], last["worst_points_per_day_high"]) == (4 * 12 + 6 * 2, 10 * 20)
+    assert first["undecided"] == 1
+    assert answer.within(60).value == 1 and answer.within(59).value is None
+    with pytest.raises(UsageError, match="no number"):
+        analytics.sweep(rides, program, "rule far › case", ["A", "B"], **WINDOW).within(60)
+
+
+def test_a_row_of_a_sweep_is_the_rehearsal_of_that_edit_and_inputs_are_read_once(
+    planted: Planted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = story("half_more").family
+    lake = open_lake(planted.lake.root, realm=told.realm)
+    program = lake.program(told.name, version=2)
+    where = next(one for one in program.places()["address"] if "assign" in one)
+    window: dict[str, Any] = {"since": FIRST.isoformat(), "until": UNTIL.isoformat()}
+    reads: list[str] = []
+    read = rehearsed_runs.read_inputs
+    monkeypatch.setattr(rehearsed_runs, "read_inputs", lambda *args, **kw: reads.append("") or read(*args, **kw))
+    frame = analytics.sweep(lake, program, where, [4, 5, 6], **window).frame
+    assert len(reads) == 2, "once for each version that ran"
+    for row in frame.to_dict("records"):
+        found = analytics.rehearsal(lake, program.edit(where, row["value"]), **window).inquiry
+        days = (UNTIL - FIRST).total_seconds() / 86_400
+        for name, estimate in (("points", found.would), ("difference", found.difference)):
+            for end, value in (("", estimate.value), ("_low", estimate.low), ("_high", estimate.high)):
+                assert row[f"{name}_per_day{end}"] == pytest.approx(value / days), (name, end)
+        assert row["changed"] == found.changed.value and 0 < row["changed"] < 1
+        assert row["worst_points_per_day_high"] >= row["points_per_day_high"] - 1e-6
+
+
+def test_at_most_so_many_runs_are_tried_and_they_stand_for_all(planted: Planted) -> None:
+    told = story("half_more").family
+    lake = open_lake(planted.lake.root, realm=told.realm)
+    program = lake.program(told.name, version=2)
+    window: dict[str, Any] = {"since": FIRST.isoformat(), "until": UNTIL.isoformat()}
+    whole = analytics.rehearsal(lake, program, **window).inquiry
+    for most in (1, 2, 37, 200):
+        part = analytics.rehearsal(lake, program, most=most, **window).inquiry
+        assert 0 < len(part.tried.rows) <= most
+    assert len(part.tried.rows) > 150
+    assert part.tried.rows["weight"].sum() == pytest.approx(whole.tried.rows["weight"].sum(), rel=0.2)
+    assert part.would.high - part.would.low > whole.would.high - whole.would.low
+
+
+@pytest.mark.parametrize(
+    ("logged", "most", "wanted"),
+    [
+        ({"v1": 3, "v2": 4}, 7, {"v1": 3, "v2": 4}),
+        ({"v1": 1, "v2": 1, "v3": 98}, 10, {"v1": 1, "v2": 1, "v3": 8}),
+        ({"v1": 5, "v2": 50, "v3": 0}, 1, {"v1": 0, "v2": 1, "v3": 0}),
+        ({"v1": 60, "v2": 40}, 10, {"v1": 6, "v2": 4}),
+    ],
+)
+def test_the_part_of_each_version_is_in_proportion_and_together_at_most_what_was_wanted(
+    logged: dict[str, int], most: int, wanted: dict[str, int]
+) -> None:
+    assert quotas(logged, most) == wanted
+    assert math.fsum(wanted.values()) <= most
