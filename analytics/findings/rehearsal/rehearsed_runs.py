@@ -12,7 +12,7 @@ import numpy as np
 from analytics.findings.post_mortem.groups import Group
 from analytics.findings.replay.replay_run import Inputs, Replayer, ReplayOutcome, read_inputs, wraps
 from analytics.findings.replay.run_evidence import Definition
-from analytics.findings.replay.trace_variants import find_variants
+from analytics.findings.replay.trace_variants import MOST_RECORDED, find_variants
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -182,7 +182,9 @@ class RunInputs:
             return "its rows are of several versions"
         if not quota:
             return "fewer runs are tried than there are versions"
-        variants = find_variants(self._lake, self._realm, group, part=self._part)
+        # What is kept beside the variants is of use only where it is all that is tried; else the log is read for it.
+        kept = quota if quota <= MOST_RECORDED else 0
+        variants = find_variants(self._lake, self._realm, group, part=self._part, most=kept)
         if variants is None:
             return "its definition is not in the lake"
         if variants.doubt:
