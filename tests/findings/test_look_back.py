@@ -60,7 +60,7 @@ def test_only_a_part_of_many_runs_is_read_and_the_interval_is_wider(
 
 def test_a_family_of_one_version_has_no_change_and_the_page_says_so(planted: Planted) -> None:
     assert backward(planted, "weekend") == []
-    assert "runs of one version of it only" in looked_back([])[1].text
+    assert "no runs of a second version" in looked_back([])[1].text
 
 
 def test_of_a_lake_that_is_all_logged_it_says_what_a_person_adds_up(table: Table, tmp_path: Path) -> None:
