@@ -95,6 +95,7 @@ def test_a_sweep_of_what_is_all_logged_is_what_a_person_adds_up(rides: OpenLake)
     assert answer.within(64).value == 13 and "whether a larger one does was not tried" in repr(answer.within(64))
     html = answer._repr_mimebundle_()[0]["text/html"]
     assert html.count("<svg") == 2 and "budget 62" in html
+    assert answer.chart()._repr_mimebundle_()[0]["text/html"].count("<svg") == 2
 
 
 def test_undecided_runs_are_at_their_worst_in_a_budget(rides: OpenLake) -> None:
