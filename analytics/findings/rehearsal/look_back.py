@@ -71,8 +71,8 @@ class LookBack:
 def look_back(lake: Warehouse, family: Family, length: timedelta) -> list[LookBack]:
     """The last changes of version, the newest first; none where the lake has runs of one version only.
 
-    A change is the first logged run of a version where another one ran a day or more before. The rehearsal of it is made with the program that
-    the lake has of the version now.
+    A change is the first logged run of a version where another one ran a day or more before. The rehearsal of it is made with the
+    program that the lake has of the version now.
 
     Args:
         lake: The warehouse, one tenant in sight.
