@@ -11,9 +11,12 @@ import pandas as pd
 
 import analytics
 from analytics.model import ExtractResult
+from analytics.reports.explore.lake_program import LakeProgram
 from analytics.reports.explore.open_lake import OpenLake
 from analytics.reports.post_mortem.report import PostMortem
 from analytics.reports.receipt.receipt import Explained
+from analytics.reports.rehearsal.report import RehearsalReport
+from analytics.reports.rehearsal.sweep_table import SweepTable
 from analytics.reports.render.rendering import Rendered
 from analytics.reports.runaway.report import RunawayRules
 
@@ -35,3 +38,13 @@ def work(folder: Path) -> None:
 def look(folder: Path) -> None:
     report = analytics.post_mortem(str(folder), realm="acme", family="Bonus", since="7d")
     assert_type(report, PostMortem)
+
+
+def try_out(folder: Path) -> None:
+    lake = analytics.open_lake(folder, realm="acme")
+    program = lake.program("Bonus", version=2)
+    assert_type(program, LakeProgram)
+    assert_type(analytics.rehearsal(lake, program.edit("rule far › assign", 3), since="7d"), RehearsalReport)
+    answer = analytics.sweep(lake, program, "rule far › assign", range(3), since="7d")
+    assert_type(answer, SweepTable)
+    assert_type(answer.within(50_000).value, float | None)

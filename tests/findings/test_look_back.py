@@ -60,10 +60,12 @@ def test_only_a_part_of_many_runs_is_read_and_the_interval_is_wider(
 
 def test_a_family_of_one_version_has_no_change_and_the_page_says_so(planted: Planted) -> None:
     assert backward(planted, "weekend") == []
-    assert "runs of one version of it only" in looked_back([])[1].text
+    assert "no runs of a second version" in looked_back([])[1].text
 
 
-def test_of_a_lake_that_is_all_logged_it_says_what_a_person_adds_up(table: Table, tmp_path: Path) -> None:
+def test_of_a_lake_that_is_all_logged_it_says_what_a_person_adds_up(
+    table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from analytics.warehouse.warehouse import Warehouse
 
     lake = Warehouse(tiny.build(table, tmp_path))
@@ -74,6 +76,8 @@ def test_of_a_lake_that_is_all_logged_it_says_what_a_person_adds_up(table: Table
     said = "\n".join(block.text for block in looked_back([one]))
     assert "The one change of version came as said." in said
     assert "who played and what was sent may differ" in said
+    monkeypatch.setattr(room, "LEAST_BEFORE", timedelta(days=3))  # version 1 ran for two days
+    assert look_back(lake, find_family(lake, realm="acme", family="Rides"), WEEK) == []
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,7 @@ def test_a_sweep_of_what_is_all_logged_is_what_a_person_adds_up(rides: OpenLake)
     assert answer.within(64).value == 13 and "whether a larger one does was not tried" in repr(answer.within(64))
     html = answer._repr_mimebundle_()[0]["text/html"]
     assert html.count("<svg") == 2 and "budget 62" in html
+    assert answer.chart()._repr_mimebundle_()[0]["text/html"].count("<svg") == 2
 
 
 def test_undecided_runs_are_at_their_worst_in_a_budget(rides: OpenLake) -> None:
@@ -113,6 +114,20 @@ def test_undecided_runs_are_at_their_worst_in_a_budget(rides: OpenLake) -> None:
     assert answer.within(60).value == 1 and answer.within(59).value is None
     with pytest.raises(UsageError, match="no number"):
         analytics.sweep(rides, program, "rule far › case", ["A", "B"], **WINDOW).within(60)
+
+
+def test_runs_that_could_not_be_tried_are_in_a_budget_at_what_the_program_may_pay(
+    rides: OpenLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = rehearsed_runs.find_variants
+    monkeypatch.setattr(
+        rehearsed_runs, "find_variants", lambda *args, **kw: None if args[2].label == "v1" else found(*args, **kw)
+    )
+    answer = analytics.sweep(rides, rides.program("Rides"), FAR, [12], **WINDOW)
+    [row] = answer.frame.to_dict("records")
+    # Version 2 ran on two of four days: 60 points each. The twenty runs of version 1 may be paid 2 to 12 each.
+    assert row["points_per_day"] == 2 * 60 / 4
+    assert (row["worst_points_per_day_low"], row["worst_points_per_day_high"]) == ((120 + 40) / 4, (120 + 240) / 4)
 
 
 def test_a_row_of_a_sweep_is_the_rehearsal_of_that_edit_and_inputs_are_read_once(

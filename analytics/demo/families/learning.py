@@ -145,7 +145,7 @@ _KIND_WORDS = {
         ),
         rule(
             compare("data.thanks", ">", 2),
-            note("tags", arith("data.tags", "+", ["kind"])),
+            note("tags", field("data.tags")),
             assign(call("int", arith("data.thanks", "max", 3.7)), "Warm heart"),
             node_id="warm",
             else_if=[

@@ -187,7 +187,7 @@ def _group_ride(first: list[Node]) -> dict[str, object]:
                 otherwise=[note("hint", "ride with two more")],
             ),
         ],
-        "default": assign(0, None),
+        "default": assign(0, "Small group"),
     }
 
 

@@ -414,8 +414,9 @@ def _read_places(lake: Warehouse, side: Variants, positions: Sequence[int]) -> l
         if variant.beside.fits:
             wanted[variant.key] = [entries.get(position) for position in positions]
     share = min(1.0, _MOST / max(1, side.logged_count))
-    rows: list[list[str | None]] = read(lake, side, wanted, share=share)["field_values"].to_pylist()
-    return rows
+    table = read(lake, side, wanted, share=share)
+    columns = [table[f"field_{place}"].to_pylist() for place in range(max(map(len, wanted.values()), default=0))]
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def compared_values(old: Sequence[str | None], new: Sequence[str | None]) -> ValueChange | None:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from analytics.estimates.arrays import Bools, Floats
 
 
+NEEDED = ["points", "low", "weight", "is_changed"]
+"""Columns that say what a program pays beyond: of parts of a million rows, no others are copied."""
+
+
 def beyond_per_run(rows: pd.DataFrame, reach: tuple[float, float]) -> Estimate:
     """The mean difference of some decided runs.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from analytics.estimates import significance
 from analytics.estimates.estimate import TAIL, Estimate
-from analytics.findings.rehearsal.beyond import beyond_per_run
+from analytics.findings.rehearsal.beyond import NEEDED, beyond_per_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,6 +85,7 @@ def drift(rows: pd.DataFrame, reach: tuple[float, float]) -> Drift:
     if rows.empty:
         return Drift((), 0, math.nan, ())
     when = rows["created_at"].dt.date.to_numpy()
+    rows = rows[NEEDED]
     beyond, weight = (rows["low"] - rows["points"]).to_numpy(float), rows["weight"].to_numpy(float)
     days, told, runs = [], [], []
     for day in sorted(set(when)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Self
 
 from analytics import sql
 from analytics.errors import UnknownNameError
@@ -66,7 +67,7 @@ class VersionProgram:
         """Its rules in words."""
         return words.lines(self.definition.ast, self.definition.built_in)
 
-    def edit(self, where: str, value: Json) -> VersionProgram:
+    def edit(self, where: str, value: Json) -> Self:
         """Another program with one value changed; this one stays as it is.
 
         Args:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST_CHANGES: Final = 3
 """The last changes of version that are looked at."""
+LEAST_BEFORE: Final = timedelta(days=1)
+"""Of runs before a version's first one: of a version that begins with the lake nobody knows whether it came then."""
 MOST_INPUTS: Final = 20_000
 """Runs that are read before a change, and after it."""
 
@@ -69,16 +71,17 @@ class LookBack:
 def look_back(lake: Warehouse, family: Family, length: timedelta) -> list[LookBack]:
     """The last changes of version, the newest first; none where the lake has runs of one version only.
 
-    A change is the first logged run of a version where another one ran before. The rehearsal of it is made with the program that
-    the lake has of the version now.
+    A change is the first logged run of a version where another one ran a day or more before. The rehearsal of it is made with the
+    program that the lake has of the version now.
 
     Args:
         lake: The warehouse, one tenant in sight.
         family: The strategy.
         length: Of the time before, and of that after a change.
     """
-    came = spans(lake, family)
-    return [_looked_at(lake, family, span, length, came[0].first_at) for span in reversed(came[1:][-MOST_CHANGES:])]
+    ran = spans(lake, family)
+    came = [span for span in ran[1:] if span.first_at - ran[0].first_at >= LEAST_BEFORE]
+    return [_looked_at(lake, family, span, length, ran[0].first_at) for span in reversed(came[-MOST_CHANGES:])]
 
 
 def _looked_at(lake: Warehouse, family: Family, span: Span, length: timedelta, first: datetime) -> LookBack:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+_NOT_ASKED = ["execution_id", "case_name", "duration_ms", "external_game_id", "external_task_id", "is_truncated"]
+"""Of all logged runs: the tried ones have them, and a million ids are many bytes."""
 _MOST_USERS = 5
 _MOST_MISSING = 8
 _NOT_READ = re.compile(r"field '(?P<path>.*)' was not precomputed", re.DOTALL)
@@ -156,7 +158,7 @@ class Rehearsal:
     @cached_property
     def logged(self) -> pd.DataFrame:
         """All logged runs of the window. Grain: logged run."""
-        return family_runs(self.lake, self.family, self.since, self.until, part=self._part)
+        return family_runs(self.lake, self.family, self.since, self.until, part=self._part).drop(columns=_NOT_ASKED)
 
     @cached_property
     def groups(self) -> dict[str, Group]:
@@ -190,7 +192,8 @@ class Rehearsal:
 
     @cached_property
     def _decided(self) -> pd.DataFrame:
-        return self.tried.rows[self.tried.rows["is_decided"].to_numpy(bool)]
+        rows, inside = self.tried.rows, self.tried.rows["is_decided"].to_numpy(bool)
+        return rows if inside.all() else rows[inside]  # no copy of a million rows where it would be the same
 
     @cached_property
     def paid(self) -> Estimate:

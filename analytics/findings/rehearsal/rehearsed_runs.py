@@ -12,7 +12,7 @@ import numpy as np
 from analytics.findings.post_mortem.groups import Group
 from analytics.findings.replay.replay_run import Inputs, Replayer, ReplayOutcome, read_inputs, wraps
 from analytics.findings.replay.run_evidence import Definition
-from analytics.findings.replay.trace_variants import find_variants
+from analytics.findings.replay.trace_variants import MOST_RECORDED, find_variants
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -182,7 +182,9 @@ class RunInputs:
             return "its rows are of several versions"
         if not quota:
             return "fewer runs are tried than there are versions"
-        variants = find_variants(self._lake, self._realm, group, part=self._part)
+        # What is kept beside the variants is of use only where it is all that is tried; else the log is read for it.
+        kept = quota if quota <= MOST_RECORDED else 0
+        variants = find_variants(self._lake, self._realm, group, part=self._part, most=kept)
         if variants is None:
             return "its definition is not in the lake"
         if variants.doubt:
@@ -210,7 +212,7 @@ class RunInputs:
             low=base.low,
             high=base.high,
             would_case=other.case_name,
-            knows_case=other.knows_case,
+            knows_case=other.knows_case & base.knows_case,
             code=other.code,
             visits=other.visits,
             nodes=other.nodes,
@@ -274,6 +276,7 @@ class _Base:
     Attributes:
         points, case_name: Of what they are held against; of a run for which that is open, what it was paid.
         is_known: That is not open.
+        knows_case: Their case is known.
         low, high: The least and the most that the program pays; where it is open what it is held against, so far that the
             difference to ``points`` holds all that the two may differ by.
         missing: What the log does not tell.
@@ -282,6 +285,7 @@ class _Base:
     points: Floats
     case_name: Array
     is_known: Bools
+    knows_case: Bools
     low: Floats
     high: Floats
     missing: Array
@@ -290,7 +294,7 @@ class _Base:
     def of(cls, points: Floats, case_name: Array, tried: Outcomes) -> _Base:
         """What they were paid."""
         known = np.ones(len(points), dtype=bool)
-        return cls(points, case_name, known, tried.low, tried.high, tried.missing)
+        return cls(points, case_name, known, known, tried.low, tried.high, tried.missing)
 
     @classmethod
     def beside(cls, points: Floats, tried: Outcomes, other: Outcomes) -> _Base:
@@ -300,7 +304,7 @@ class _Base:
             low, high = points + (tried.low - other.high), points + (tried.high - other.low)
         missing = np.where(known | tried.is_missing, tried.missing, other.missing)
         return cls(
-            np.where(known, other.low, points), other.case_name, known, np.where(known, tried.low, low),
+            np.where(known, other.low, points), other.case_name, known, other.knows_case, np.where(known, tried.low, low),
             np.where(known, tried.high, high), missing,
         )  # fmt: skip
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from analytics.estimates.comparisons import Relative
 from analytics.estimates.estimate import Estimate
-from analytics.findings.rehearsal.beyond import beyond_per_run
+from analytics.findings.rehearsal.beyond import NEEDED, beyond_per_run
 from analytics.findings.replay.paired import relative
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def user_groups(rows: pd.DataFrame, reach: tuple[float, float]) -> list[UserGrou
     ends = np.unique(np.quantile(runs, np.arange(1, _GROUPS + 1) / _GROUPS, method="inverted_cdf"))
     group = np.searchsorted(ends, runs)
     of_row = np.where(codes >= 0, group[codes], -1)
+    rows = rows[NEEDED]
     found = []
     for at in range(len(ends)):
         part, own = rows[of_row == at], runs[group == at]

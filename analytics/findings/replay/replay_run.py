@@ -54,14 +54,15 @@ def read_inputs(lake: Warehouse, variants: Variants, *, most: int = MOST_RECORDE
     wanted = {variant.key: [reads.get(key) for key in fields] for variant, reads in zip(used, places, strict=True)}
     logged = sum(variant.logged_count for variant in used)
     share = min(1.0, most / logged) if logged else 1.0
-    table = read(lake, variants, wanted, share=share)
-    # A text that many runs read is one object, and so are all that runs have read that read the same.
-    coded = table["field_values"].combine_chunks().flatten().dictionary_encode()
-    table = table.drop(["field_values"])
-    texts = [*coded.dictionary.to_pylist(), None]
-    numbers = coded.indices.fill_null(-1).to_numpy().reshape(len(table), len(fields))
-    alike, first = joined_codes([table["variant"].to_numpy(), *numbers.T])
-    distinct = [tuple(texts[number] for number in read) for read in numbers[first].tolist()]
+    table = read(lake, variants, wanted, share=share, only_fields=True)
+    coded = [table[f"field_{place}"].combine_chunks() for place in range(len(fields))]
+    table = table.drop([f"field_{place}" for place in range(len(fields))])
+    numbers = [column.indices.fill_null(-1).to_numpy() for column in coded]
+    alike, first = joined_codes([table["variant"].to_numpy(), *numbers])
+    # All that runs have read that read the same is one object.
+    texts = [[*column.dictionary.to_pylist(), None] for column in coded]
+    read_first = [[of[number] for number in column[first].tolist()] for of, column in zip(texts, numbers, strict=True)]
+    distinct = list(zip(*read_first, strict=True)) if fields else [() for _ in first]
     values = [distinct[number] for number in alike.tolist()]
     rows = table.to_pandas()
     rows["weight"] = rows["sample_weight"].to_numpy(float, na_value=math.nan) / (share * variants.part)

@@ -6,10 +6,13 @@ take the same turns, so the node behind their n-th entry is the same: aligning a
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from analytics import sql
 from analytics.findings.replay.run_evidence import Definition, definition, read_json
@@ -20,6 +23,7 @@ from analytics.window import midnight
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from analytics.estimates.arrays import Ints
     from analytics.findings.post_mortem.groups import Group
 
 _ONE: Final = timedelta(microseconds=1)
@@ -32,6 +36,8 @@ _FEW_MISFITS: Final = 0.05
 
 MOST_RECORDED: Final = 100_000
 """Runs that are replayed; of more, an even part is taken."""
+_BATCH: Final = 50_000
+_REPEATED: Final = ("case_name", "external_game_id", "external_task_id", "external_user_id", "parent_strategy_id")
 _MORE: Final = 1.05
 """Times the runs to be replayed that are kept: of some the trace is missing or does not fit, and then a larger part is taken."""
 _MOST_VALUES: Final = 5_000_000
@@ -245,45 +251,113 @@ def parameters(realm: str | None, side: Group) -> dict[str, Any]:
 
 
 def read(
-    lake: Warehouse, variants: Variants, wanted: Mapping[str, Sequence[int | None]], *, share: float = 1.0
+    lake: Warehouse,
+    variants: Variants,
+    wanted: Mapping[str, Sequence[int | None]],
+    *,
+    share: float = 1.0,
+    only_fields: bool = False,
 ) -> pa.Table:
-    """Rows of ``run_fields``: what each run read, by one SQL statement.
+    """What each run read, by one SQL statement.
 
     Args:
         lake: Where the runs are.
         variants: Their variants.
         wanted: Variant's key → for each field the entry that read it, None where it was not read. Other variants are left out.
         share: Part of the variants' runs to take, an even one that does not depend on chance.
+        only_fields: All that is wanted are entries of fields: the others of a trace are then not looked at.
 
     Returns:
-        Grain: logged ok run with finite points. ``variant`` is the variant's place in ``wanted``, ``field_values`` JSON texts.
+        Grain: logged ok run with finite points, in the order of their ids: sums of floats depend on the order of their rows, and a
+        report of the same runs is to be the same. ``variant`` is the variant's place in ``wanted``; ``field_0``, ``field_1`` …
+        are JSON texts in the order of the fields, as dictionaries: a million runs hold each once.
     """
     import pyarrow as pa
 
     kept = variants.kept if variants.kept is not None and share <= variants.kept.share else None
     placed = kept.placed(wanted) if kept is not None else None
-    taken = {"share": float(share * variants.part)}
-    lake.connection.register(
-        "variant_places",
-        pa.table(
-            {
-                "variant": pa.array(list(wanted), pa.string()),
-                "number": pa.array(range(len(wanted)), pa.int32()),
-                "entries": pa.array([list(of) for of in (placed or wanted).values()], pa.list_(pa.int32())),
-            }
-        ),
-    )
-    try:
-        if kept is None or placed is None:
-            prepare(lake)
-            asked = sql.text("variants", "run_fields")
-            return lake.sql(asked, **taken, **parameters(variants.realm, variants.group)).to_arrow_table()
+    asked: dict[str, Any] = {"share": float(share * variants.part)}
+    if kept is None or placed is None:
+        kept = None
+        prepare(lake)
+        asked |= {"only_fields": only_fields, **parameters(variants.realm, variants.group)}
+    else:
         lake.connection.register("kept_runs", kept.table)
-        return lake.sql(sql.text("variants", "kept_fields"), **taken).to_arrow_table()
+    at = placed if kept is not None and placed is not None else wanted
+    places = _Places.of(variants, at, only_fields=only_fields and kept is None)
+    statement = sql.text("variants", "run_fields" if kept is None else "kept_fields")
+
+    def ask() -> pa.Table:
+        reader = lake.connection.sql(statement, params=asked).to_arrow_reader(_BATCH)
+        # Batch by batch: the traces of all rows are never there at once.
+        batches = [places.picked(pa.Table.from_batches([batch])) for batch in reader]
+        return pa.concat_tables(batches or [places.picked(reader.schema.empty_table())]).unify_dictionaries()
+
+    try:
+        table = lake.ask(ask)
     finally:
-        lake.connection.unregister("variant_places")
-        if placed is not None:
+        if kept is not None:
             lake.connection.unregister("kept_runs")
+    table = table.sort_by("execution_id")
+    for name in _REPEATED:
+        table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(pa.string()))
+    return table
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where among the values of a run's trace each wanted one stands.
+
+    Attributes:
+        numbers: Variant's key → its number.
+        places: By number and field, from 0; -1 where the variant did not read it.
+    """
+
+    numbers: Mapping[str, int]
+    places: Ints
+
+    @classmethod
+    def of(cls, variants: Variants, wanted: Mapping[str, Sequence[int | None]], *, only_fields: bool) -> _Places:
+        """Of some variants.
+
+        Args:
+            variants: All of them.
+            wanted: As ``read`` has it.
+            only_fields: Among the values of fields, in place of those of all entries.
+        """
+        nodes = variants.definition.outline.nodes
+        of_key = {variant.key: variant for variant in variants.variants}
+        rows = []
+        for key, at in wanted.items():
+            order = list(range(max((entry for entry in at if entry is not None), default=-1) + 1))
+            if only_fields:
+                is_field = [nodes[position].type == "field" for position in of_key[key].beside.positions]
+                order = list(itertools.accumulate(is_field, initial=0))
+            rows.append([-1 if entry is None else order[entry] for entry in at])
+        width = max(map(len, rows), default=0)
+        places = np.array(rows, dtype=np.int64).reshape(len(rows), width)
+        return cls({key: number for number, key in enumerate(wanted)}, places)
+
+    def picked(self, table: pa.Table) -> pa.Table:
+        """The rows of these variants, each wanted value as a column, and texts that repeat as dictionaries."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        keys = table["variant"].combine_chunks().dictionary_encode()
+        known = np.array([self.numbers.get(key, -1) for key in keys.dictionary.to_pylist()] + [-1], dtype=np.int32)
+        numbers = known[keys.indices.to_numpy()]
+        table, numbers = table.filter(pa.array(numbers >= 0)), numbers[numbers >= 0]
+        values = table["entry_values"].combine_chunks()
+        lengths = pc.list_value_length(values).to_numpy(zero_copy_only=False).astype(np.int64)
+        starts, flat = np.cumsum(lengths) - lengths, values.flatten()
+        table = table.drop(["entry_values", "variant"]).append_column("variant", pa.array(numbers))
+        for name in _REPEATED:
+            table = table.set_column(table.schema.get_field_index(name), name, table[name].dictionary_encode())
+        for field_number in range(self.places.shape[1]):
+            place = self.places[numbers, field_number]
+            texts = flat.take(pa.array(starts + place, mask=(place < 0) | (place >= lengths)))
+            table = table.append_column(f"field_{field_number}", texts.dictionary_encode())
+        return table
 
 
 def entries(trace: list[dict[str, Any]]) -> list[dict[str, Any]]:

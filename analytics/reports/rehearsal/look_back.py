@@ -36,7 +36,7 @@ def looked_back(found: Sequence[LookBack]) -> list[Block]:
     if not found:
         return [
             title,
-            page.note("The lake's days hold runs of one version of it only: there is no change to look back on."),
+            page.note("The lake's days hold no runs of a second version of it: there is no change to look back on."),
         ]
     rows = [
         {

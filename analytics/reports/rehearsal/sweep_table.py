@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analytics.findings.rehearsal.sweep import Kept, Sweep, Tried
-    from analytics.reports.page import Block, Markup
+    from analytics.reports.page import Block
     from analytics.storage.typed_json import Json
 
 _MOST_LISTED: Final = 8
@@ -66,13 +66,14 @@ class SweepTable:
         """One row a value: what it pays a day, how far beyond what was paid, with intervals, and what would fail."""
         return self.inquiry.frame
 
-    def chart(self) -> Markup:
+    def chart(self) -> Block:
         """Points a day over the values, with intervals; lightly what is not decided; what was paid as a line."""
         from analytics.reports import charts
 
         frame, budget = self.frame, self._budget
         alt = f"Points a day at {number.counted(len(frame), 'value')} of {self.inquiry.where}"
-        return charts.responsive(lambda width: charts.sweep(frame, budget=budget, width=width), "sweep", alt)
+        drawn = charts.responsive(lambda width: charts.sweep(frame, budget=budget, width=width), "sweep", alt)
+        return page.Block(drawn, alt, "answer")
 
     def within(self, points_per_day: float) -> Budget:
         """The largest tried value that keeps a budget even at the cautious end: the interval's, and undecided runs at their worst.
@@ -164,7 +165,7 @@ class SweepTable:
         table = self._table()
         html = [*(one.html for one in told), page.Markup('<div class="rows">{}</div>').format(table.html)]
         text = "\n".join([*(one.text for one in told), table.text])
-        return page.Block(page.Markup("").join([*html, self.chart()]), text, "answer")
+        return page.Block(page.Markup("").join([*html, self.chart().html]), text, "answer")
 
     def __repr__(self) -> str:
         return self._block().text

@@ -311,7 +311,7 @@ def _check_strategies(path: Path, made: Definition, own: set[str]) -> None:
             f"{path} does not say which strategies the {kind} is of",
             hint='families = "each" (those that ran in the window), families = ["Speed bonus"], or family under [parameters]',
         )
-    if made.families == "each" and "against" in own:
+    if made.families == "each" and "against" in own and kind == "post-mortem":
         raise UsageError(
             f"{path} says families = 'each' and against: a strategy would be compared with itself",
             hint='name those to compare: families = ["Speed bonus"]',

@@ -1,25 +1,24 @@
--- What logged runs of one version read: the values behind the fields of their program.
--- Grain: logged ok run with finite points whose trace fits the program.
+-- What logged runs of one version read: the values behind the entries of their traces, or those of fields alone.
+-- Grain: logged ok run with finite points, in no order. No join with the variants that are wanted: where a scan is thought to give
+-- few rows, it would be taken for the side of the join that is kept in memory, with all traces.
 -- $realm varchar: tenant; NULL is the NULL realm. $strategy varchar, $version integer: the version.
 -- $since, $until timestamptz: half-open window of created_at.
 -- $share double: part of the runs to take, an even one by a hash of their ids.
--- Reads the relation variant_places: variant, and for each field the entry that read it (0-based; NULL: not read).
-select runs.execution_id, runs.created_at, runs.sample_weight, runs.sampled, runs.points, runs.case_name, runs.external_game_id,
-       runs.external_task_id, runs.external_user_id, runs.parent_strategy_id, places.number as variant,
-       list_transform(places.entries, lambda entry: runs.trace[entry + 1].value) as field_values
-  from executions as runs
-  join variant_places as places
-    on places.variant = run_shape(runs.trace, runs.status = 'ok' and coalesce(runs.notes, '') not like 'trace truncated: %')
- where runs.realm_id is not distinct from $realm
-   and runs.strategy_id = $strategy
-   and runs.strategy_version = $version::integer
-   and runs.day between ($since::timestamptz)::date and ($until::timestamptz)::date
-   and runs.created_at >= $since::timestamptz
-   and runs.created_at <  $until::timestamptz
-   and runs.status = 'ok'
-   and isfinite(runs.points)
-   and runs.trace is not null
-   and runs.trace_irregular is null
-   and hash(runs.execution_id) % 1000000 < 1000000 * $share::double
- -- Sums of floats depend on the order of their rows, and a report of the same runs is to be the same.
- order by runs.execution_id
+-- $only_fields boolean: values of fields alone.
+select execution_id, created_at, sample_weight, sampled, points, case_name, external_game_id, external_task_id,
+       external_user_id, parent_strategy_id,
+       run_shape(trace, status = 'ok' and coalesce(notes, '') not like 'trace truncated: %') as variant,
+       list_transform(case when $only_fields::boolean then list_filter(trace, lambda entry: entry.type = 'field') else trace end,
+                      lambda entry: entry.value) as entry_values
+  from executions
+ where realm_id is not distinct from $realm
+   and strategy_id = $strategy
+   and strategy_version = $version::integer
+   and day between ($since::timestamptz)::date and ($until::timestamptz)::date
+   and created_at >= $since::timestamptz
+   and created_at <  $until::timestamptz
+   and status = 'ok'
+   and isfinite(points)
+   and trace is not null
+   and trace_irregular is null
+   and hash(execution_id) % 1000000 < 1000000 * $share::double
