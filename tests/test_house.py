@@ -122,7 +122,7 @@ def test_what_the_lakes_of_the_tests_are_made_by_is_in_the_key_of_their_cache(ho
         if name not in seen:
             seen.add(name)
             used.extend(house.imports[name])
-    assert len(seen) > len(house.files) / 3
+    assert len(seen) > len(house.files) / 4
     assert [name for name in sorted(seen) if house.files[name] not in in_key] == []
     helpers = {
         path: _imports_of_tests(path) for path in in_key if path.is_relative_to(ROOT / "tests") and path.suffix == ".py"
