@@ -97,7 +97,7 @@ def run(options: argparse.Namespace, builds: Mapping[str, str], cases: Mapping[s
     session = Session(cache / "results" / "commands.json", about, cache / "scratch", fresh=options.fresh)
     sections, errors = [], []
     for number_, (what, commit) in enumerate(builds.items(), 1):
-        build = _checkout(cache, commit)
+        build = checkout(cache, commit)
         found: dict[str, dict[str, list[Run]]] = {}
         for name, case in cases.items():
             words = [word.replace("{six}", str(six.resolve())) for word in case.words]
@@ -144,7 +144,7 @@ def _lake(cache: Path, rows: int) -> Path:
     return lake
 
 
-def _checkout(cache: Path, commit: str) -> Path:
+def checkout(cache: Path, commit: str) -> Path:
     """A build of this repository's past."""
     folder = cache / "builds" / commit[:12]
     if not folder.is_dir():

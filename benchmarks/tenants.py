@@ -3,7 +3,8 @@
     python -m benchmarks.tenants [--full] [--repeat 3] [--quick] [--markdown docs/benchmarks-tenants.md]
 
 How long extraction takes and what it holds open, and what readers pay: opening the lake, one tenant's query, a query over all.
-The comparison is the same rows in few partitions: eight tenants over the same days.
+The comparison is the same rows in few partitions: eight tenants over the same days. And what the commands cost from the shell,
+with one more hour extracted, beside a build before.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import data, report, server
+from benchmarks import data, report, server, tenant_commands
 from benchmarks.data import Shape, Table
 from benchmarks.extract import parse, server_version
 from benchmarks.measure import Run, Session, median
@@ -45,8 +46,10 @@ def run(url: str, realms: int, days: int, options: argparse.Namespace, **shape: 
     """All of it, on a server that is there; ``shape`` is what else ``Shape`` takes."""
     rows = realms * days * ROWS_EACH
     report.progress("tables …")
-    many = data.prepare(url, Shape(rows, realms=realms, days=days, strategies=3, even=True, **shape))
-    few = data.prepare(url, Shape(rows, realms=8, days=days, strategies=3, even=True, **shape))
+    shapes = [Shape(rows, realms=number, days=days, strategies=3, even=True, **shape) for number in (realms, 8)]
+    many, few = (data.prepare(url, one) for one in shapes)
+    for table, one in zip((many, few), shapes, strict=True):
+        tenant_commands.add_programs(table, one)
     about = {"code": server.code_hash(), "many": many.name, "few": few.name, "repeat": options.repeat}
     cache: Path = options.cache
     session = Session(cache / "results" / "tenants.json", about, cache / "scratch", fresh=options.fresh)
@@ -60,19 +63,27 @@ def run(url: str, realms: int, days: int, options: argparse.Namespace, **shape: 
         [_row(name, found[many.name][step], found[few.name][step]) for step, name in STEPS.items()],
         [*_notes(facts, realms), *report.failures(found[many.name], STEPS)],
     )
+    lake = _lake(many, cache)
+    commands, unequal = tenant_commands.section(session, many, shapes[0], lake, cache, options.repeat)
+    for error in unequal:
+        report.progress(error)
     report.publish(
-        "Many small tenants", [section], server=server_version(url), path=options.markdown, resumed=session.resumed
+        "Many small tenants",
+        [section, commands],
+        server=server_version(url),
+        path=options.markdown,
+        resumed=session.resumed,
     )
     session.finish()
     shutil.rmtree(cache / "tenants", ignore_errors=True)  # tens of thousands of files
     failed = [run.error for runs in found.values() for step in runs.values() for run in step if run.error]
     wrong = [table.name for table, fact in zip((many, few), facts, strict=True) if fact.get("rows") != table.rows]
-    return 1 if failed or wrong else 0
+    return 1 if failed or wrong or unequal else 0
 
 
 def _measure(session: Session, table: Table, cache: Path, repeat: int) -> dict[str, list[Run]]:
     """Extraction fills the lake that the other steps read."""
-    lake = cache / "tenants" / f"{table.name}-{server.code_hash()}"
+    lake = _lake(table, cache)
     task: dict[str, Any] = {"url": table.url, "since": str(table.since), "until": str(table.until), "lake": str(lake)}
     if not session.has("tenants:extract", table.name) and lake.exists():
         shutil.rmtree(lake)
@@ -82,6 +93,10 @@ def _measure(session: Session, table: Table, cache: Path, repeat: int) -> dict[s
     task |= {"realm": "tenant-0003", "again": True}
     others = [step for step in STEPS if step != "tenants:extract"]
     return {"tenants:extract": [first]} | session.interleave(others, task, tag=table.name, repeat=repeat, budget=120)
+
+
+def _lake(table: Table, cache: Path) -> Path:
+    return cache / "tenants" / f"{table.name}-{server.code_hash()}"
 
 
 def _row(name: str, many: list[Run], few: list[Run]) -> list[str]:

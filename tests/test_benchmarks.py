@@ -35,6 +35,7 @@ from benchmarks import (
     server,
     summary,
     summary_lake,
+    tenant_commands,
     tenants,
 )
 from benchmarks.answers import differing_groups
@@ -307,6 +308,7 @@ def test_the_many_tenants_benchmark_runs_end_to_end(database_url: str, tmp_path:
     text = (tmp_path / "table.md").read_text(encoding="utf-8")
     assert "## 12 tenants × 2 days: 24 partitions of 5 rows" in text
     assert all(len(cells(text, name)) == 1 for name in tenants.STEPS.values())
+    assert len(cells(text, tenant_commands.HOUR)) == len(cells(text, "`status`")) == 1
 
 
 def test_the_summary_benchmark_runs_end_to_end_and_both_ways_agree(tmp_path: Path) -> None:
@@ -466,7 +468,7 @@ def test_commands_are_measured_beside_an_older_build_and_another_answer_is_told(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commands, "_lake", lambda *_: lake.root)
-    monkeypatch.setattr(commands, "_checkout", lambda *_: server.HERE.parent)
+    monkeypatch.setattr(commands, "checkout", lambda *_: server.HERE.parent)
     cases = {name: commands.CASES[name] for name in ("`--version`", "`report`, a date that is none")}
     assert commands.run(options(tmp_path, "--repeat", "1"), {"this one": "0" * 40}, cases) == 0
     text = (tmp_path / "table.md").read_text(encoding="utf-8")
@@ -475,7 +477,7 @@ def test_commands_are_measured_beside_an_older_build_and_another_answer_is_told(
     (old / "analytics").mkdir(parents=True)
     (old / "analytics" / "__init__.py").touch()
     (old / "analytics" / "__main__.py").write_text("print('strategy-analytics 0.0')")
-    monkeypatch.setattr(commands, "_checkout", lambda *_: old)
+    monkeypatch.setattr(commands, "checkout", lambda *_: old)
     assert (
         commands.run(options(tmp_path, "--repeat", "1", "--fresh"), {"old": "0" * 40}, {"v": cases["`--version`"]}) == 1
     )

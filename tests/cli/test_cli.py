@@ -334,3 +334,15 @@ def test_a_lake_that_lost_its_ledger_is_not_called_empty(run, lake, tmp_path):
     code, _, err = run("status", "--all-realms", "--lake", tmp_path / "lake")
     assert code == 0
     assert "the ledger is lost: " in err
+
+
+@pytest.mark.parametrize(
+    "words", [["report", "run", "reports/nightly.toml"], ["report", "runaway_rules", "--all-realms"]]
+)
+def test_a_report_that_may_reserve_too_few_addresses_is_refused_before_the_c_library_ends_it(words):
+    script = f'ulimit -v 900000; exec "{sys.executable}" -m analytics {" ".join(words)}'
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "may reserve 0.9 GB of addresses here (ulimit -v), and a report needs 2.5 GB" in done.stderr
+    assert "ulimit -v unlimited" in done.stderr
+    assert done.stdout == ""

@@ -25,7 +25,9 @@ from analytics.demo import UNTIL
 from analytics.errors import ConfigurationError, LakeError, LakeLockedError, UnknownNameError
 from analytics.estimates.sampling_rates import Rates
 from analytics.extraction.privacy.policy import Policy
+from analytics.lake import ledger, small_partitions
 from analytics.lake.lake import Lake, realm_directory
+from analytics.lake.ledger_columns import ColumnarPartitions
 from analytics.model import Partition
 from analytics.operations.erase import erase
 from analytics.storage import Bucket, ObjectPath, break_lease, bucket, holder, lease, place
@@ -562,3 +564,21 @@ def test_a_damaged_object_is_named_and_nobody_is_told_that_nothing_is_theirs(
             assert code == 3 and f"s3://lakes/damaged/{broken} is damaged" in err and "--force" in err, err
         assert main(["query", "from executions", "--realm", "other", "--lake", "s3://lakes/damaged"]) == 0
         capsys.readouterr()
+
+
+def test_the_ledgers_columns_are_believed_by_the_version_of_the_object(store: Store, table: Table) -> None:
+    for number in range(small_partitions.LEAST):
+        table.insert(realmId=f"tenant-{number}")
+    table.extract(Lake("s3://lakes/columns"))
+    fresh = Lake("s3://lakes/columns")
+    record = fresh.recorded(date(2026, 7, 8))
+    assert record
+    assert isinstance(record.partitions, ColumnarPartitions)
+    assert record.partitions.is_exact
+    path = fresh.ledger_path(record.day)
+    assert record == ledger.read(path, record.day)
+    fresh.write_text(path, path.read_text().replace('"tenant-7"', '"tenant-x"'))  # of the same size
+    other = Lake("s3://lakes/columns").recorded(record.day)
+    assert other
+    assert not isinstance(other.partitions, ColumnarPartitions)
+    assert "tenant-x" in other.partitions
