@@ -43,6 +43,8 @@ class Inputs:
 
 def read_inputs(lake: Warehouse, variants: Variants, *, most: int = MOST_RECORDED) -> Inputs:
     """Read the inputs of a version's runs, at most about so many."""
+    import numpy as np  # who explains one run needs no arrays
+
     used = tuple(variant for variant in variants.variants if variant.beside.fits)
     places = [first_reads(variants, variant) for variant in used]
     fields = tuple(dict.fromkeys(key for reads in places for key in reads))
@@ -52,10 +54,11 @@ def read_inputs(lake: Warehouse, variants: Variants, *, most: int = MOST_RECORDE
     table = read(lake, variants, wanted, share=share)
     # A text that many runs read is one object.
     coded = table["field_values"].combine_chunks().flatten().dictionary_encode()
-    texts = [*coded.dictionary.to_pylist(), None]
-    flat = [texts[number] for number in coded.indices.fill_null(-1).to_numpy().tolist()]
-    width = len(fields)
-    values: list[tuple[str | None, ...]] = [tuple(flat[at * width : (at + 1) * width]) for at in range(len(table))]
+    texts = np.array([*coded.dictionary.to_pylist(), None], dtype=object)
+    flat = texts[coded.indices.fill_null(-1).to_numpy()].tolist()
+    values: list[tuple[str | None, ...]] = [()] * len(table)
+    if fields:
+        values = list(zip(*[iter(flat)] * len(fields), strict=True))
     rows = table.drop(["field_values"]).to_pandas()
     rows["weight"] = rows["sample_weight"].to_numpy(float, na_value=math.nan) / (share * variants.part)
     return Inputs(variants, used, fields, rows, values, share)
