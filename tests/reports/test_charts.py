@@ -1,6 +1,8 @@
 """Every picture draws what is there, raises over nothing, and becomes an SVG that is safe to stand in a page."""
 
+import datetime as dt
 import inspect
+import math
 import re
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import pytest
 
 from analytics.errors import UsageError
 from analytics.reports import charts
+from analytics.reports.charts.columns import moments
 from analytics.reports.page.inline import LIGHT
 from analytics.warehouse.warehouse import Warehouse
 from tests.fewer import one_in
@@ -415,3 +418,15 @@ def test_drawing_needs_no_pyplot() -> None:
 def test_the_public_names_are_sorted_and_there() -> None:
     assert charts.__all__ == sorted(charts.__all__)
     assert all(hasattr(charts, name) for name in charts.__all__)
+
+
+def test_times_of_a_column_are_seconds_in_utc_whatever_its_type() -> None:
+    moment = dt.datetime(2026, 7, 3, 12, 34, 56, 789_123, tzinfo=dt.UTC)
+    texts = pd.Series([moment.replace(tzinfo=None).isoformat(), None])
+    for zone in (None, "UTC", "Europe/Madrid"):
+        for unit in ("us", "ns"):
+            times = pd.to_datetime(texts).astype(f"datetime64[{unit}]")
+            times = times if zone is None else times.dt.tz_localize("UTC").dt.tz_convert(zone)
+            known, missing = moments(pd.DataFrame({"at": times}), "at")
+            assert (known, math.isnan(missing)) == (moment.timestamp(), True), (zone, unit)
+    assert moments(pd.DataFrame({"at": [moment.date()]}), "at") == [dt.datetime(2026, 7, 3, tzinfo=dt.UTC).timestamp()]

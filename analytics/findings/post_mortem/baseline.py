@@ -174,18 +174,20 @@ def other_amounts(runs: RunColumns, before: Ints, after: Ints) -> Difference:
     Few runs tell it where one amount became another, however much the cases differ among themselves.
     """
     before, after = before[runs.paid[before]], after[runs.paid[after]]
-    excess, whole = np.zeros(len(after)), float(np.nansum(runs.weight[after]))
-    variance = 0.0
-    for case in np.intersect1d(runs.case[before], runs.case[after]).tolist():
-        rows, here = before[runs.case[before] == case], runs.case[after] == case
+    excess, variance = np.zeros(len(after)), 0.0
+    old_cases, new_cases = runs.case[before], runs.case[after]
+    points, weights = runs.points[after], runs.weight[after]
+    whole = float(np.nansum(weights))
+    for case in np.intersect1d(old_cases, new_cases).tolist():
+        rows, here = before[old_cases == case], new_cases == case
         earlier = estimators.mean(runs.points[rows], runs.weight[rows], process=True)
         half = (earlier.high - earlier.low) / 2 / estimators.Z_95
         if not np.isfinite(half):
             continue
-        excess[here] = runs.points[after][here] - earlier.value
-        variance += (float(np.nansum(runs.weight[after][here])) / whole * half) ** 2
+        excess[here] = points[here] - earlier.value
+        variance += (float(np.nansum(weights[here])) / whole * half) ** 2
     first = estimators.mean(runs.points[before], runs.weight[before], process=True)
-    found = estimators.mean(excess, runs.weight[after], process=True)
+    found = estimators.mean(excess, weights, process=True)
     more = estimators.Z_95 * math.sqrt(variance)
     low = found.value - math.hypot(found.value - found.low, more)
     high = found.value + math.hypot(found.high - found.value, more)

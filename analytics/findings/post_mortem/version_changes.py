@@ -407,8 +407,12 @@ def _same_mix(runs: RunColumns, before: Ints, after: Ints) -> bool:
 def amounts_moved(runs: RunColumns, before: Ints, after: Ints) -> bool:
     """Whether a case that paid one amount in nearly all of its runs now pays another one in nearly all."""
     before, after = before[runs.paid[before]], after[runs.paid[after]]
-    for case in np.intersect1d(runs.case[before], runs.case[after]).tolist():
-        old, new = runs.points[before[runs.case[before] == case]], runs.points[after[runs.case[after] == case]]
+    cases, points = (runs.case[before], runs.case[after]), (runs.points[before], runs.points[after])
+    seen = [
+        np.bincount(side + 1, minlength=int(runs.case.max(initial=-1)) + 2) for side in cases
+    ]  # those without are -1
+    for case in (np.flatnonzero((seen[0] > 0) & (seen[1] > 0)) - 1).tolist():
+        old, new = points[0][cases[0] == case], points[1][cases[1] == case]
         if len(old) < _LEAST or len(new) < _LEAST:
             continue
         was, now = float(np.median(old)), float(np.median(new))

@@ -90,7 +90,14 @@ def words(frame: pd.DataFrame, name: str, missing: str = "") -> list[str]:
 
 def moments(frame: pd.DataFrame, name: str) -> list[float]:
     """A column of times or days as seconds since 1970 in UTC; NaN for NULL and NaT."""
-    return [as_seconds(value) for value in column(frame, name)]
+    if name not in frame.columns or frame[name].dtype.kind != "M" or frame[name].dt.unit != "us":
+        return [as_seconds(value) for value in column(frame, name)]
+    import numpy as np
+
+    # Thirty thousand failures are as many times: together they take a hundredth of what they take one by one.
+    times = frame[name].to_numpy("datetime64[us]")
+    found: list[float] = np.where(np.isnat(times), NAN, times.astype(np.int64) / 1e6).tolist()
+    return found
 
 
 def as_seconds(value: object) -> float:
