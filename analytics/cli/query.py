@@ -177,7 +177,7 @@ class QueryOptions(opt.RealmOptions):
     listing: bool = opt.flag("views and named queries", "--list")
     parameters: list[str] = opt.words("a $parameter (may be repeated)", "--param", "name=value")
     estimate: list[str] = opt.words(
-        "estimates with 95 % intervals instead: runs, points, failures, duration or nodes (may be repeated)",
+        "estimates with intervals instead: runs, points, failures, duration or nodes (may be repeated)",
         "--estimate",
         "WHAT",
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
 from analytics.reports.page import number as write
 from analytics.warehouse.asked_runs import Gathered, Question, Span
-from analytics.warehouse.coverage import Coverage, coverage, days_of
+from analytics.warehouse.coverage import Coverage, coverage
 from analytics.warehouse.group_estimates import GroupEstimates
 from analytics.window import ONE_DAY, Window, midnight
 
@@ -60,7 +61,7 @@ def sentences(
 
 def _held(lake: Warehouse, span: Span, which: str) -> list[str]:
     """What of a window is not in the lake, and that it does not reach there."""
-    days = days_of(lake.records())
+    days = [record.day for record in lake.records() if record.day]
     if not days:
         return ["The lake holds no days."]
     since = span.since or midnight(days[0])
@@ -68,6 +69,9 @@ def _held(lake: Warehouse, span: Span, which: str) -> list[str]:
     if not any(since < midnight(day) + ONE_DAY and midnight(day) < until for day in days):
         return [f"The lake holds {days[0]} to {days[-1]}: nothing of {which}."]
     held = coverage(lake, Window(since, until))
+    if span.since is None:  # nobody has asked for days that the lake never had
+        known = set(days)
+        held = replace(held, missing=[day for day in held.missing if day in known])
     told = []
     if held.missing or held.partial:
         told.append(
