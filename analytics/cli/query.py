@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from analytics.cli import options as opt
 from analytics.cli.output import (
+    MOST_ROWS,
     ensure_ours,
     iso,
     plain_value,
@@ -292,8 +293,11 @@ def _estimate(options: QueryOptions) -> None:
     for sentence in found.notes:
         say(sentence)
     if options.format == "table":
-        columns, rows = found.shown()
+        most = MOST_ROWS // (len(question.names) if found.is_compared else 1)
+        columns, rows = found.shown(most)
         put_table(columns, [[cell.text for cell in row] for row in rows])
+        if (more := len(found.groups) - most) > 0:
+            say(f"… {more:,} more groups; --format csv shows all")
         return
     table = found.table()
     if in_doubt:  # as with named queries of estimates

@@ -8,6 +8,7 @@ Sampling*, 1992, section 10.3), and a mean per run is the ratio of two such tota
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -132,6 +133,7 @@ class _Numbers:
         self.is_partial = self.runs.is_at_least or math.nan in tally.drawn
         self._undrawn = math.inf if self.is_partial else 0.0 if drawn else estimators.upper_bound_of_none(rate)
         self._sorted: dict[str, list[Part]] = {}
+        self._found: dict[tuple[str, bool], list[Estimate]] = {}
 
     def estimate(self, name: str) -> Estimate:
         """Of the runs that there were."""
@@ -142,23 +144,34 @@ class _Numbers:
         if name in _MAY_BE_NEGATIVE:
             found = self.moments(name, process=False).estimate()
             return replace(found, low=math.nan, high=math.nan, grade="too few") if self.is_partial else found
-        values, share = _quantile(name)
-        return quantiles_of_parts(self._parts(values), (share,), undrawn=self._undrawn)[0]
+        return self._quantile(name, process=False)
 
     def process(self, name: str) -> Estimate:
         """Of what the strategies do: the runs themselves are a sample of it."""
         if name == "est_failure_rate":
             return estimators.failure_rate(self.tally.failed, self.runs, process=True)
+        return self._quantile(name, process=True)
+
+    def _quantile(self, name: str, *, process: bool) -> Estimate:
+        """One of three of the same values, which are put in order once for all."""
+        values = "nodes" if "_nodes_" in name else "durations"
+        if (values, process) not in self._found:
+            of = self._of_process if process else quantiles_of_parts
+            self._found[values, process] = of(self._parts(values), tuple(_SHARES.values()), undrawn=self._undrawn)
+        place = next(place for place, word in enumerate(_SHARES) if f"_{word}" in name)
+        return self._found[values, process][place]
+
+    @staticmethod
+    def _of_process(parts: Sequence[Part], shares: Sequence[float], *, undrawn: float) -> list[Estimate]:
         import numpy as np
 
-        values, share = _quantile(name)
-        parts = [part for part in self._parts(values) if part.count]
+        parts = [part for part in parts if part.count]
         if not parts:
-            return NOTHING
+            return [NOTHING] * len(shares)
         y = np.concatenate([np.append(part.values, np.full(part.unknown, math.inf)) for part in parts])
         weights = np.repeat([part.weight for part in parts], [part.count for part in parts])
         stopped = np.repeat([part.stopped for part in parts], [part.count for part in parts])
-        return quantiles(y, weights, (share,), censored=stopped, undrawn=self._undrawn, process=True)[0]
+        return quantiles(y, weights, shares, censored=stopped, undrawn=undrawn, process=True)
 
     def moments(self, name: str, *, process: bool) -> Moments:
         """Of the mean or the sum of points."""
@@ -169,12 +182,6 @@ class _Numbers:
         if name not in self._sorted:
             self._sorted[name] = [sorted_part(part, name) for part in self.tally.parts]
         return self._sorted[name]
-
-
-def _quantile(name: str) -> tuple[str, float]:
-    """Values and share of a quantile's name."""
-    share = next(share for word, share in _SHARES.items() if f"_{word}" in name)
-    return ("nodes" if "_nodes_" in name else "durations"), share
 
 
 def _difference(name: str, before: _Numbers, after: _Numbers) -> Difference:
