@@ -11,6 +11,7 @@ import pandas as pd
 
 import analytics
 from analytics.model import ExtractResult
+from analytics.reports.explore.estimated import Estimated
 from analytics.reports.explore.lake_program import LakeProgram
 from analytics.reports.explore.open_lake import OpenLake
 from analytics.reports.post_mortem.report import PostMortem
@@ -26,6 +27,7 @@ def explore(folder: Path) -> None:
     assert_type(lake, OpenLake)
     assert_type(lake.sql("from executions where day = $day", day=date(2026, 7, 1)), duckdb.DuckDBPyRelation)
     assert_type(lake.explain("3f885dde", versus=2), Explained)
+    assert_type(lake.estimate(["runs", "points"], by="external_user_id", versus="2026-07-03..2026-07-04"), Estimated)
     _: pd.DataFrame = lake.run("failures", since="2026-07-06")
 
 

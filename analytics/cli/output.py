@@ -102,7 +102,7 @@ def _is_ours(path: Path, columns: Sequence[str]) -> bool:
 _LAST_STREAM = 2
 _ARENA_MAX = -8  # of malloc.h
 
-_MOST_ROWS = 500
+MOST_ROWS = 500
 _WIDEST_CELL = 100
 
 
@@ -253,15 +253,15 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     listed = list(rows)
     for name, number in zip(columns, _are_numbers(columns, listed), strict=True):
         table.add_column(Text(name), justify="right" if number else "left", no_wrap=True)
-    for row in listed[:_MOST_ROWS]:
+    for row in listed[:MOST_ROWS]:
         table.add_row(*(Text(_cell(value)) for value in row))
     # Wide results are for a pager or a pipe: folding them into 80 columns would be unreadable.
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 10_000, soft_wrap=True)
     with console.capture() as drawn:  # rich would end the process with code 1 when the reader has left
         console.print(table)
     sys.stdout.write(drawn.get())
-    if len(listed) > _MOST_ROWS:
-        say(f"… {len(listed) - _MOST_ROWS:,} more rows; --format csv shows all")
+    if len(listed) > MOST_ROWS:
+        say(f"… {len(listed) - MOST_ROWS:,} more rows; --format csv shows all")
 
 
 def warn_of_deletion(alarm: RetentionWarning | None) -> None:

@@ -1,4 +1,4 @@
-"""``query`` and ``explain``."""
+"""``query``, with estimates of one's own, and ``explain``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from analytics.cli import options as opt
 from analytics.cli.output import (
+    MOST_ROWS,
     ensure_ours,
     iso,
     plain_value,
@@ -176,6 +177,32 @@ class QueryOptions(opt.RealmOptions):
     name: str | None = opt.word("a named query instead", "--name", "NAME")
     listing: bool = opt.flag("views and named queries", "--list")
     parameters: list[str] = opt.words("a $parameter (may be repeated)", "--param", "name=value")
+    estimate: list[str] = opt.words(
+        "estimates with intervals instead: runs, points, failures, duration or nodes (may be repeated)",
+        "--estimate",
+        "WHAT",
+    )
+    by: list[str] = opt.words(
+        "with --estimate: a group for each value of a column of executions, of family_name, or of an expression over them (may be "
+        "repeated)",
+        "--by",
+        "EXPR",
+    )
+    where: str | None = opt.word(
+        "with --estimate: only runs that meet a condition, \"status = 'ok'\"", "--where", "EXPR", opt.ROWS
+    )
+    versus: str | None = opt.word(
+        "with --estimate: compare with another window, 2026-07-03..2026-07-04, or with the group of a value of the last --by",
+        "--versus",
+        "WHAT",
+    )
+    min_users: int | None = opt.value(
+        "with --estimate: users that every group must rest on (default: $ANALYTICS_MIN_USERS, else 1)",
+        "--min-users",
+        "N",
+        None,
+        int,
+    )
     since: str | None = opt.since("default: the last three days, for queries that take a window")
     until: str | None = opt.until()
     counters: str | None = opt.counters("for queries of estimates $ANALYTICS_COUNTERS")
@@ -187,13 +214,18 @@ class QueryOptions(opt.RealmOptions):
 
 def run_query(options: QueryOptions) -> int:
     """Ask, and write the answer."""
-    if sum((options.sql is not None, options.name is not None, options.listing)) != 1:
+    if sum((options.sql is not None, options.name is not None, options.listing, bool(options.estimate))) != 1:
         raise UsageError(
-            "either a statement, or --name, or --list",
+            "either a statement, or --name, or --estimate, or --list",
             hint="strategy-analytics query --all-realms 'from strategy_days limit 5'",
         )
+    own = {"--by": options.by, "--where": options.where, "--versus": options.versus, "--min-users": options.min_users}
+    if not options.estimate and (given := [name for name, value in own.items() if value]):
+        raise UsageError(f"{given[0]} is for --estimate", hint="in a statement write group by and where yourself")
     if options.listing:
         _list_names(options)
+    elif options.estimate:
+        _estimate(options)
     else:
         _write(_answered(options), options)
     return 0
@@ -227,8 +259,7 @@ def _answered(options: QueryOptions) -> duckdb.DuckDBPyRelation | None:
         # A named query takes NULL for what is not given: all, or its own default.
         values = {name: values.get(name) for name in wanted}
     lake: Warehouse = options.open_lake()
-    if options.out and options.format not in ("csv", "parquet"):
-        raise UsageError(f"--out is for csv and parquet, not {options.format}", hint="redirect stdout instead")
+    _check_out(options)
     audited, in_doubt = options.name in AUDITED, False
     if options.counters or audited:
         window = Window.parse(values.get("since") or window.since, values.get("until") or window.until)
@@ -236,6 +267,47 @@ def _answered(options: QueryOptions) -> duckdb.DuckDBPyRelation | None:
     answer = lake.named(options.name, values) if options.name else lake.sql(statement, **values)
     # Whoever reads the file has not seen what was said here.
     return answer.project("*, true as is_in_doubt") if in_doubt and audited else answer
+
+
+def _estimate(options: QueryOptions) -> None:
+    """Estimates of one's own: a table for a person, the columns of their frame for a program."""
+    import pyarrow as pa
+
+    from analytics.config import Settings
+    from analytics.reports.explore.estimated import answer, read_question
+    from analytics.warehouse.asked_runs import Span
+    from analytics.window import Window
+
+    if options.parameters:
+        raise UsageError(
+            "--param is for a statement or a named query", hint="write the value into --where, in single quotes"
+        )
+    window = Window.parse(options.since, options.until)
+    span = Span(window.since, window.until)
+    question = read_question(options.estimate, options.by, options.where, span, options.versus)
+    opened = options.open_lake()
+    _check_out(options)
+    lake, in_doubt = _weighed(opened, window, options.counters)
+    settings = Settings.from_env(min_users=options.min_users, sample_rates="")
+    found = answer(lake, question, settings.min_users)
+    for sentence in found.notes:
+        say(sentence)
+    if options.format == "table":
+        most = MOST_ROWS // (len(question.names) if found.is_compared else 1)
+        columns, rows = found.shown(most)
+        put_table(columns, [[cell.text for cell in row] for row in rows])
+        if (more := len(found.groups) - most) > 0:
+            say(f"… {more:,} more groups; --format csv shows all")
+        return
+    table = found.table()
+    if in_doubt:  # as with named queries of estimates
+        table = table.append_column("is_in_doubt", pa.array([True] * len(table), pa.bool_()))
+    _write(lake.connection.from_arrow(table), options)
+
+
+def _check_out(options: QueryOptions) -> None:
+    if options.out and options.format not in ("csv", "parquet"):
+        raise UsageError(f"--out is for csv and parquet, not {options.format}", hint="redirect stdout instead")
 
 
 def _weighed(lake: Warehouse, window: Window, counters: str | None) -> tuple[Warehouse, bool]:

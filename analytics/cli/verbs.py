@@ -100,11 +100,12 @@ CHAPTERS = (
         (
             Verb(
                 "query",
-                "ask the lake in SQL, or run a named query",
+                "ask the lake in SQL, run a named query, or estimate",
                 ("query", "QueryOptions", "run_query"),
                 (
                     "query --all-realms 'from strategy_days limit 5'",
                     "query --name strategy_summary --since 7d --realm acme-cycling --format csv",
+                    "query --estimate points --by external_user_id --where \"status = 'ok'\" --since 7d --realm acme-cycling",
                     "query --list",
                 ),
             ),

@@ -133,8 +133,13 @@ def difference(a: tuple[ArrayLike, ArrayLike], b: tuple[ArrayLike, ArrayLike]) -
     See ``between`` for the interval.
     """
     first, second = of_mean(*a, process=True), of_mean(*b, process=True)
-    before, after = _beside(first, second).estimate(), _beside(second, first).estimate()
-    return _apart(before, after, least=2, is_negative_possible=bool(_least(a) < 0 or _least(b) < 0))
+    return difference_of_moments(first, second, is_negative_possible=bool(_least(a) < 0 or _least(b) < 0))
+
+
+def difference_of_moments(a: Moments, b: Moments, *, is_negative_possible: bool = True) -> Difference:
+    """``difference`` of two means whose moments are known; both of the process."""
+    before, after = _beside(a, b).estimate(), _beside(b, a).estimate()
+    return _apart(before, after, least=2, is_negative_possible=is_negative_possible)
 
 
 def _least(side: tuple[ArrayLike, ArrayLike]) -> float:

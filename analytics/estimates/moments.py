@@ -240,14 +240,25 @@ def _kish(w: Floats) -> float:
 
 
 def _unseen(w: Floats, alike: float, process: bool) -> float:
-    """Part of the runs that may be unlike every drawn row; of a process they are still to come."""
+    is_drawn = w > 1
+    return unseen_part(alike, float(w[is_drawn].sum()), int(is_drawn.sum()), float(w.sum()), process=process)
+
+
+def unseen_part(alike: float, weight: float, rows: int, whole: float, *, process: bool) -> float:
+    """Part of the runs that may be unlike every drawn row; of a process they are still to come.
+
+    Args:
+        alike: Drawn rows of one weight that would say as much (Kish).
+        weight, rows: Of the drawn rows.
+        whole: Runs that all rows stand for.
+        process: Of what the strategy does.
+    """
     if alike == 0:
         return 0.0
     if process:
         return -math.expm1(math.log(TAIL) / alike)
-    drawn = float(w[w > 1].sum())
-    undrawn = alike * (drawn / int((w > 1).sum()) - 1)
-    return unseen_runs(alike, undrawn) / (alike + undrawn) * drawn / float(w.sum())
+    undrawn = alike * (weight / rows - 1)
+    return unseen_runs(alike, undrawn) / (alike + undrawn) * weight / whole
 
 
 def _usable(values: ArrayLike, weights: ArrayLike) -> _Rows:

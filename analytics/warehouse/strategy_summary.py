@@ -34,7 +34,7 @@ _KEY = ("realm_id", "strategy_id", "strategy_version", "family_name")
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class LoggedPart:
     """Logged runs of one strategy with one outcome and one weight; ``status`` stands for all that count like it."""
 
     status: str
@@ -152,7 +152,7 @@ def finish_hours(gathered: pa.Table) -> pa.Table:
 
     names = ("est_runs", "est_points_mean")
     plain = gathered.drop_columns(["points", "weights", "drawn"])
-    points, weights = (_slices(gathered[name]) for name in ("points", "weights"))
+    points, weights = (slices(gathered[name]) for name in ("points", "weights"))
     drawn = [np.asarray(flags, dtype=bool) for flags in gathered["drawn"].to_pylist()]
     rows: list[Row] = []
     for y, w, is_drawn in zip(points, weights, drawn, strict=True):
@@ -189,18 +189,18 @@ def _with_estimates(found: Mapping[str, Estimate]) -> Row:
     return row
 
 
-def _parts(gathered: pa.Table) -> Iterator[_Part]:
+def _parts(gathered: pa.Table) -> Iterator[LoggedPart]:
     import numpy as np
 
-    lists = [_slices(gathered[name]) for name in ("points", "durations", "nodes")]
+    lists = [slices(gathered[name]) for name in ("points", "durations", "nodes")]
     weights = gathered["sample_weight"].to_numpy().astype(np.float64)  # NULL becomes NaN
     plain = (gathered[name].to_pylist() for name in ("status", "is_drawn", "logged_count"))
     for place, (status, is_drawn, count) in enumerate(zip(*plain, strict=True)):
         values = (of[place] for of in lists)
-        yield _Part(status, bool(is_drawn), float(weights[place]), count, *values)
+        yield LoggedPart(status, bool(is_drawn), float(weights[place]), count, *values)
 
 
-def _slices(column: pa.ChunkedArray) -> list[Array]:
+def slices(column: pa.ChunkedArray) -> list[Array]:
     """Each list as an array of its own, of the same memory where there is no NULL."""
     found: list[Array] = []
     for chunk in column.chunks:
@@ -210,7 +210,7 @@ def _slices(column: pa.ChunkedArray) -> list[Array]:
     return found
 
 
-def _row(parts: list[_Part], rate: float) -> Row:
+def _row(parts: list[LoggedPart], rate: float) -> Row:
     logged = sum(part.logged_count for part in parts)
     ok = [part for part in parts if part.status == "ok"]
     failed = logged - sum(part.logged_count for part in ok)
@@ -229,9 +229,9 @@ def _row(parts: list[_Part], rate: float) -> Row:
     mean, total = estimators.mean(*paid), estimators.total(*paid)
     if is_partial:
         mean, total = (replace(one, low=math.nan, high=math.nan, grade="too few") for one in (mean, total))
-    took = [_sorted(part, "durations") for part in parts]
+    took = [sorted_part(part, "durations") for part in parts]
     took_ok = [some for part, some in zip(parts, took, strict=True) if part.status == "ok"]
-    needed = [_sorted(part, "nodes") for part in parts]
+    needed = [sorted_part(part, "nodes") for part in parts]
     p50, p95, p99 = quantiles_of_parts(took, (0.5, 0.95, 0.99), undrawn=undrawn)
     (ok_p99,) = quantiles_of_parts(took_ok, (0.99,), undrawn=undrawn)
     nodes50, nodes99 = quantiles_of_parts(needed, (0.5, 0.99), undrawn=undrawn)
@@ -244,7 +244,7 @@ def _row(parts: list[_Part], rate: float) -> Row:
     }
 
 
-def _joined(parts: list[_Part], name: str) -> tuple[Floats, Floats]:
+def _joined(parts: list[LoggedPart], name: str) -> tuple[Floats, Floats]:
     import numpy as np
 
     # DuckDB's order is another each time, and so is a float's sum.
@@ -253,7 +253,7 @@ def _joined(parts: list[_Part], name: str) -> tuple[Floats, Floats]:
     return np.concatenate([np.empty(0), *values]), np.concatenate([np.empty(0), *weights])
 
 
-def _sorted(part: _Part, name: str) -> Part:
+def sorted_part(part: LoggedPart, name: str) -> Part:
     """For quantiles. Stopped runs needed more nodes than any number that is known; their time is "at least" what was measured."""
     import numpy as np
 

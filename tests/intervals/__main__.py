@@ -14,11 +14,12 @@ import numpy as np
 
 from analytics.demo.population import RATE
 from analytics.demo.population import simulate as simulate_engine
-from tests.intervals import cells, table
+from tests.intervals import cells, groups, table
 from tests.intervals.fleets import LARGEST, SMALLEST
 from tests.intervals.population import Runs, covered
 
 _SAMPLES = 400
+_RUNS_OF_GROUPS = 12_000
 _BOUNDS = (0.93, 0.999)
 """Of strategies together: what is in whole numbers and bounds with few rows make it more than 95 %, never less."""
 
@@ -43,6 +44,7 @@ def main() -> int:
         )
     print(file=sys.stderr)
     lines, held = _population(options.seed, min(_SAMPLES, options.logs))
+    lines += ["", *groups.lines(min(_SAMPLES, options.logs), _RUNS_OF_GROUPS, options.seed)]
     page = table.page(found, lines, options.logs, options.seed, (SMALLEST, LARGEST))
     print("\n".join([*table.summary(found), "", *lines]))
     if options.markdown:

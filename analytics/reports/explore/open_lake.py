@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from analytics import sql
+from analytics.errors import UnknownNameError
 from analytics.lake import losses
 from analytics.lake.lake import Lake
 from analytics.lake.losses import Loss
@@ -27,6 +28,7 @@ from analytics.window import ONE_DAY
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analytics.reports.explore.estimated import Estimated
     from analytics.reports.explore.lake_program import LakeProgram
     from analytics.reports.receipt.receipt import Explained
 
@@ -258,6 +260,7 @@ class OpenLake(Warehouse):
     >>> lake.describe()                                                     # the views, and every column of one
     >>> lake.sql("from strategy_days order by est_runs desc limit 5")       # anything, in DuckDB's SQL
     >>> lake.run("strategy_summary", since="2026-07-06")                    # a named query; queries() lists them
+    >>> lake.estimate("points", by="external_user_id")                      # a question of one's own, with intervals
     >>> lake.explain("3f885dde")                                            # why one run paid what it paid
     >>> lake.program("Speed bonus")                                         # a strategy's rules in words, to be changed and tried
     """
@@ -341,6 +344,64 @@ class OpenLake(Warehouse):
 
         return program_of(self, family, version, realm, no_realm)
 
+    @typed
+    def estimate(
+        self,
+        what: str | Sequence[str],
+        *,
+        by: str | Sequence[str] | None = None,
+        where: str | None = None,
+        since: str | date | None = None,
+        until: str | date | None = None,
+        realm: str | Sequence[str | None] | None = (),
+        versus: str | int | None = None,
+        min_users: int = 0,
+    ) -> Estimated:
+        """A question of one's own with intervals: runs, points, failures, durations or nodes, by whatever a run has.
+
+        Args:
+            what: ``runs``, ``points`` (their sum, and per run), ``failures`` (the rate), ``duration``, ``nodes`` (median, 95 % and
+                99 % quantile), or several of them.
+            by: Columns of the view executions, ``family_name``, or expressions over them: a group for each of their values. One
+                group of all rows without it.
+            where: A condition over the same.
+            since, until: Only runs of this time; all of the lake when not given.
+            realm: Only this tenant, or these; those in sight when not given.
+            versus: What each group is compared with: another window, ``2026-07-03..2026-07-04``, or a value of the last ``by``,
+                whose group the others are compared with.
+            min_users: Users that every group must rest on; 0 for ``ANALYTICS_MIN_USERS``, else 1.
+
+        >>> lake.estimate("points", by="external_user_id", since="2026-07-06")
+        >>> lake.estimate(["failures", "duration"], by=["family_name", "strategy_version"], versus=2)
+        >>> lake.estimate("runs", by="external_game_id", since="2026-07-10", until="2026-07-11", versus="2026-07-03..2026-07-04")
+
+        Returns:
+            Shows itself as a table, an estimate in each cell; ``.frame`` has value, interval, grade and logged rows as columns.
+
+        Raises:
+            UnknownNameError: Something cannot be estimated, or nothing is of that realm or group.
+            QueryError: An expression is none, or does more than compute something of one run.
+            UsageError: The window is empty, or overlaps the one that it is compared with.
+        """
+        from analytics.config import Settings
+        from analytics.reports.explore.estimated import answer, read_question
+        from analytics.warehouse.asked_runs import read_span
+
+        question = read_question(what, by, where, read_span(since, until), versus)
+        settings = Settings.from_env(min_users=min_users, sample_rates="")
+        return answer(self._only(realm), question, settings.min_users)
+
+    def _only(self, realm: str | Sequence[str | None] | None) -> OpenLake:
+        """The lake with some of the tenants that are in sight."""
+        wanted = (realm,) if realm is None or isinstance(realm, str) else tuple(realm)
+        hidden = [one for one in wanted if self.is_scoped and one not in self.realms]
+        if hidden:
+            raise UnknownNameError(
+                f"realm {realm_name(hidden[0])!r} is not in sight",
+                hint="open the lake again: analytics.open_lake(realm=…)",
+            )
+        return self.scoped(wanted) if wanted else self
+
     def _repr_mimebundle_(self, **_asked_for: object) -> dict[str, Any]:
         return shown(self)
 
@@ -353,7 +414,7 @@ class OpenLake(Warehouse):
 
 
 _EXPLORED = (
-    "check", "connection", "describe", "explain", "program", "queries", "realms", "refresh", "run", "sql", "table",
+    "check", "connection", "describe", "estimate", "explain", "program", "queries", "realms", "refresh", "run", "sql", "table",
 )  # fmt: skip
 
 
