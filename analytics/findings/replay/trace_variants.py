@@ -139,7 +139,13 @@ class Variants:
 
 
 def find_variants(
-    lake: Warehouse, realm: str | None, side: Group, *, part: float = 1.0, most: int = MOST_RECORDED
+    lake: Warehouse,
+    realm: str | None,
+    side: Group,
+    *,
+    part: float = 1.0,
+    most: int = MOST_RECORDED,
+    looked_at: float = 1.0,
 ) -> Variants | None:
     """Line up every variant of one version; None when the group holds several versions or the lake lacks the program.
 
@@ -151,6 +157,7 @@ def find_variants(
         side: The group.
         part: The part of the logged runs that its rows are of.
         most: Runs whose values will be asked for.
+        looked_at: The part of the group's runs whose traces are looked at, for who asks for few of them.
     """
     if side.strategy_id is None or side.strategy_version is None:
         return None
@@ -160,13 +167,13 @@ def find_variants(
     import pyarrow as pa
 
     prepare(lake)
-    share = _share_to_keep(side, most)
+    share, part = min(1.0, _share_to_keep(side, most) / looked_at), part * looked_at
     found: dict[str, Variant] = {}
     places: dict[str, Mapping[int, int]] = {}
     runs: list[pa.Table] = []
     statement, asked = sql.text("variants", "trace_variants"), parameters(realm, side)
     taken = {"part": part, "share": part * share, "types": list(_KEPT_TYPES)}
-    for since, until in _spans(side, share):
+    for since, until in _spans(side, share * looked_at):
         answer = lake.sql(statement, **{**asked, **taken, "since": since, "until": until}).to_arrow_table()
         runs.append(_kept(answer))
         for row in _records(answer.drop(["runs"])):
