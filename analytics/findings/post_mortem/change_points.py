@@ -371,11 +371,11 @@ def _gain(time: Ints, values: Floats) -> float:
     count = max(4, min(len(time) // _LEAST_BIN, int(days * _BINS)))
     edges = np.linspace(0, len(time), count + 1).astype(np.int64)
     which = np.searchsorted(edges, np.arange(len(time)), side="right") - 1
-    design, left = _seasonality(time), values - values.mean()
-    line = _loss(_left(left, np.column_stack([design, time / _DAY])), which, count)
-    after = np.arange(len(time))
+    kinds, after = strata(time), np.arange(len(time))
+    left = deseasonalise(values, kinds)
+    line = _loss(without_group(left, time / _DAY, kinds)[0], which, count)
     step = min(
-        _loss(_left(left, np.column_stack([design, (after >= edge).astype(float)])), which, count)
+        _loss(without_group(left, (after >= edge).astype(float), kinds)[0], which, count)
         for edge in edges[1:-1].tolist()
     )
     return count * math.log(step / line) + math.log(count) if line > 0 and step > 0 else 0.0
@@ -385,12 +385,6 @@ def _seasonality(time: Ints) -> np.ndarray:
     """A column for each kind of hour."""
     kinds = strata(time)
     return np.column_stack([kinds == kind for kind in np.unique(kinds)]).astype(float)
-
-
-def _left(values: np.ndarray, design: np.ndarray) -> np.ndarray:
-    centred = design - design.mean(axis=0)
-    found, *_ = np.linalg.lstsq(centred, values, rcond=None)
-    return np.asarray(values - centred @ found)
 
 
 def _loss(left: np.ndarray, which: np.ndarray, count: int) -> float:
