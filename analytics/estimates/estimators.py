@@ -282,6 +282,25 @@ def _of_few(hits: float, of: float, low: float) -> float:
     return min(low, float(special.gammaincinv(hits, 1 - CONFIDENCE)) / of)
 
 
+def none_differs(weights: ArrayLike, span: float) -> Estimate | None:
+    """The mean difference per run where no logged run has one: that says how seldom one is, and nothing of how much it is then.
+
+    Args:
+        weights: The ``sample_weight`` of every row.
+        span: The most that two runs differ by.
+
+    Returns:
+        None where nothing is left to chance.
+    """
+    import numpy as np
+
+    w = np.asarray(weights, dtype=float)
+    seldom = share_of_runs(np.zeros(len(w), dtype=bool), w).high
+    if not seldom > 0 or not math.isfinite(span):
+        return None
+    return Estimate(0.0, -seldom * span, seldom * span, len(w), "too few")
+
+
 def share_of_runs(hits: ArrayLike, weights: ArrayLike, *, process: bool = False) -> Estimate:
     """Share of the runs that have something: a case, an error code, a branch.
 

@@ -18,7 +18,8 @@ from analytics.errors import UsageError
 from analytics.estimates.comparisons import Relative
 from analytics.estimates.estimate import Estimate
 from analytics.findings.rehearsal.gate import conditions
-from analytics.findings.rehearsal.rehearsal import PredictedFailure, Rehearsal
+from analytics.findings.rehearsal.parts import PredictedFailure
+from analytics.findings.rehearsal.rehearsal import Rehearsal
 from analytics.findings.rehearsal.rehearsed_runs import VersionRuns
 
 

@@ -15,13 +15,16 @@ import pytest
 from scipy import stats
 
 from analytics.demo.dsl import assign, compare, lit, rule
-from analytics.findings.post_mortem.family import find_family
+from analytics.findings.post_mortem.family import family_runs, find_family
+from analytics.findings.post_mortem.groups import group_of
 from analytics.findings.rehearsal.branch_hits import branch_hits, unused_parts
 from analytics.findings.rehearsal.drift import drift
 from analytics.findings.rehearsal.rehearsal import Rehearsal
 from analytics.findings.rehearsal.transitions import Ending, transitions
 from analytics.findings.rehearsal.user_groups import user_groups
+from analytics.findings.replay.replayed import replayed
 from analytics.findings.replay.run_evidence import Definition, definition
+from analytics.findings.replay.trace_variants import find_variants
 from analytics.program import MAX_NODES, ParentResult, compile_program, generate_ids, outline
 from analytics.program.branches import branches
 from tests.planted.stories import FIRST, UNTIL, story
@@ -175,3 +178,18 @@ def test_the_time_of_a_run_is_its_nodes_and_the_fields_it_asks_for(planted: Plan
     assert known == (walk.low <= walk.value <= walk.high), (
         "a time is told where the cost of a node is, and nowhere else"
     )
+
+
+def test_a_replay_that_pays_every_logged_run_alike_says_how_seldom_one_may_differ(planted: Planted) -> None:
+    told = story("half_more")
+    family = find_family(planted.warehouse, realm=told.family.realm, family=told.family.name)
+    lake = planted.warehouse.scoped([told.family.realm])
+    runs = family_runs(lake, family, FIRST, UNTIL)
+    variants = find_variants(lake, family.realm, group_of("v1", runs[runs["label"] == "v1"]))
+    assert variants is not None
+    found = replayed(lake, variants, variants.definition, "v1")
+    assert found is not None and found.differing_count == found.difference.value == found.per_run.value == 0
+    assert found.difference.low < 0 < found.difference.high and found.difference.grade == "too few"
+    # 3.7 in so many may differ (Clopper & Pearson 1934), each by as much as two amounts of the program do.
+    span = found.rows["points"].max() - found.rows["points"].min()
+    assert 0.5 < found.per_run.high / (span * 3.7 / found.decided_count) < 2

@@ -224,11 +224,13 @@ def test_a_failing_draft_is_said_first_in_what_to_do_and_shown_with_a_run(rehear
 def test_no_user_is_named_and_a_report_to_be_passed_on_shows_no_single_one(rehearse: Make) -> None:
     report = rehearse("half_more_rolled_back", 2)
     users = set(report.inquiry.tried.rows["external_user_id"].dropna())
-    assert not [user for user in users if user in text(report)]
+    said = text(report)
+    assert not [user for user in users if user in said]
     assert "••••" in report.who().text
     small = RehearsalReport(report.inquiry, report.called, small=SmallCells(5))
     assert "Single runs are left out" in small.runs_explained().text and "Single users are left out" in small.who().text
-    assert not [name for name in report.inquiry.tried.rows["execution_id"] if name in text(small)]
+    said = text(small)
+    assert not [name for name in report.inquiry.tried.rows["execution_id"] if name in said]
     assert "Then each" in report.changed().text and "Then each" not in small.changed().text
     assert "are paid otherwise" in small.changed().text
 

@@ -16,7 +16,8 @@ from analytics import api
 from analytics.demo.dsl import arith, assign, compare, lit, rule
 from analytics.estimates.estimate import Estimate
 from analytics.findings.rehearsal.drift import DayDifference, Drift
-from analytics.findings.rehearsal.rehearsal import Rehearsal, Standing
+from analytics.findings.rehearsal.parts import Standing
+from analytics.findings.rehearsal.rehearsal import Rehearsal
 from analytics.findings.rehearsal.user_groups import UserGroup
 from analytics.program import outline
 from analytics.reports.rehearsal import day_by_day

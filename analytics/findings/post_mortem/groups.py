@@ -410,6 +410,8 @@ def split_by_case(before: Group, after: Group) -> Split:
     per_run = estimators.mean(excess, weights, process=True)
     size = float(np.nansum(weights * abs(excess))) / runs if runs else 0.0
     effect = _widened(per_run, variance_of_means / runs**2 if runs else 0.0, size)
+    if not excess.any() and (unseen := estimators.none_differs(weights, _span(old, new))) is not None:
+        effect, overpaid = unseen, unseen.times(runs)
     whole = comparisons.difference(before.values, after.values)
     mix_value = whole.change.value - effect.value
     if math.isclose(whole.change.value, effect.value, rel_tol=1e-9):
@@ -418,6 +420,12 @@ def split_by_case(before: Group, after: Group) -> Split:
     mix = Estimate(mix_value, mix_value - half, mix_value + half, whole.change.logged_count, whole.change.grade)
     same = not _came_or_went(old, new) and not _came_or_went(new, old)
     return Split(effect, mix.as_difference(), overpaid, estimators.total(new["points"], weights), same)
+
+
+def _span(*groups: pd.DataFrame) -> float:
+    """The most that two of their runs differ by."""
+    points = np.concatenate([rows["points"].to_numpy(float) for rows in groups])
+    return float(points.max() - points.min()) if len(points) else 0.0
 
 
 def _came_or_went(here: pd.DataFrame, there: pd.DataFrame) -> bool:

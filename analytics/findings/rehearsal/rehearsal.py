@@ -10,8 +10,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from analytics.findings.post_mortem.groups import Group, group_of, run_estimate
 from analytics.findings.rehearsal.beyond import possible
 from analytics.findings.rehearsal.branch_hits import BranchHits, branch_hits
 from analytics.findings.rehearsal.drift import Drift, drift
+from analytics.findings.rehearsal.parts import PredictedFailure, Standing, Totals, Unknown
 from analytics.findings.rehearsal.rehearsed_runs import MOST_RUNS, RehearsedRuns, RunInputs
 from analytics.findings.rehearsal.run_time import RunTime, run_time
 from analytics.findings.rehearsal.transitions import Transition, transitions
@@ -46,71 +47,6 @@ _MOST_USERS = 5
 _MOST_MISSING = 8
 _NOT_READ = re.compile(r"field '(?P<path>.*)' was not precomputed", re.DOTALL)
 """How the interpreter says that a run has no value for a field."""
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Points of some of the runs, as they were paid and as the program pays them; decided runs only.
-
-    Attributes:
-        name: Of the case or user, None for none; the day.
-        logged_count: Tried logged runs.
-        paid, would, difference: Estimated totals over the runs they stand for; the difference is what the program pays beyond.
-    """
-
-    name: str | date | None
-    logged_count: int
-    paid: Estimate
-    would: Estimate
-    difference: Estimate
-
-
-@dataclass(frozen=True, slots=True)
-class PredictedFailure:
-    """Runs that the program fails on.
-
-    Attributes:
-        code: Error code.
-        logged_count: Tried logged runs.
-        share: Of the tried runs.
-        execution_id: One of them, the earliest.
-    """
-
-    code: str
-    logged_count: int
-    share: Estimate
-    execution_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """What stands in the way of a decision.
-
-    Attributes:
-        reason: In words: a field that was not recorded, a built-in that would have been asked otherwise.
-        path: Of the field that was not recorded; None where that is not what is missing.
-        logged_count: Tried logged runs that lack it.
-        share: Of the tried runs.
-    """
-
-    reason: str
-    logged_count: int
-    share: Estimate
-    path: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A version of the family in the source's table of definitions.
-
-    Attributes:
-        strategy_id, version: Which.
-        status: ``DRAFT``, ``PUBLISHED`` or ``ARCHIVED`` when the lake was extracted.
-    """
-
-    strategy_id: str
-    version: int
-    status: str
 
 
 class Rehearsal:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analytics.estimates.comparisons import Relative
-from analytics.estimates.estimators import Estimate
+from analytics.estimates.estimators import Estimate, none_differs
 from analytics.findings.post_mortem.groups import Group
 from analytics.findings.replay.paired import Moved, mean_of, moved_cases, relative, total_of, widened
 from analytics.findings.replay.replay_run import (
@@ -217,7 +217,12 @@ def _summed(inputs: Inputs, label: str, results: list[ReplayOutcome], own_count:
     variants, rows = inputs.variants, _with_results(inputs.rows, results)
     decided, rest = rows[rows["decided"]], ~rows["decided"].to_numpy(bool)
     difference = decided["points"] - decided["would"]
-    total = total_of(difference, decided["weight"])
+    total, per_run = total_of(difference, decided["weight"]), mean_of(difference, decided["weight"])
+    amounts = np.concatenate([decided[name].to_numpy(float) for name in ("points", "would")])
+    if len(decided) and not difference.any():
+        unseen = none_differs(decided["weight"], float(amounts.max() - amounts.min()))
+        if unseen is not None:
+            total, per_run = unseen.times(float(decided["weight"].sum())), unseen
     differs = ~np.isclose(decided["points"], decided["would"], rtol=_NEAR, atol=_NEAR)
     is_renamed = decided["knows_case"] & (decided["case_name"].fillna("") != decided["would_case"].fillna(""))
     bounds, surely_count = _undecided(rows[rest], np.array([result.high for result in results])[rest])
@@ -243,7 +248,7 @@ def _summed(inputs: Inputs, label: str, results: list[ReplayOutcome], own_count:
         paid=total_of(decided["points"], decided["weight"]),
         would_pay=total_of(decided["would"], decided["weight"]),
         difference=widened(total, *bounds).as_difference(),
-        per_run=mean_of(difference, decided["weight"]).as_difference(),
+        per_run=per_run.as_difference(),
         relative=relative(decided["points"], decided["would"], decided["weight"]),
         undecided_low=bounds[0],
         undecided_high=bounds[1],

@@ -91,7 +91,7 @@ def flow(frame: pd.DataFrame, *, width: int = WIDE, before: str = "was paid in",
         _draw(axes, band, (left + _BAR, right - _BAR), band.share * scale)
     for side, top, at, is_left in zip(sides, tops, (left, right - _BAR), (True, False), strict=True):
         _names(axes, side, top, scale, at, 0.0 if phone else room - 8, is_left=is_left)
-    annotate(axes, (width, 0), after, offset=(0, _TOP - 13), name="ink", bold=True, ha="right")
+    annotate(axes, (width, 0), after, offset=(0, _TOP - 9), name="ink", bold=True, ha="right")
     return figure
 
 
@@ -190,7 +190,7 @@ def _names(
             (at, tops[name]), _BAR, max(share * scale, 0.8), facecolor=colour("d4"), edgecolor="none", zorder=5
         )
         axes.add_patch(bar)
-        percent = write.percent(share / whole)
+        percent = write.percent(float(f"{share / whole:.2g}"))
         text = f"{fit(name, room - 52, SMALL)} {percent}" if room else fit(name, 104, SMALL)
         muted = "mute" if name in ("no case", REST) else "ink"
         sides: tuple[Literal["left", "right"], Literal["left", "right"]] = (

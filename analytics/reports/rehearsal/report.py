@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from analytics.estimates.estimate import Estimate
     from analytics.findings.rehearsal.gate import Condition
     from analytics.findings.rehearsal.look_back import LookBack
-    from analytics.findings.rehearsal.rehearsal import Rehearsal, Totals
+    from analytics.findings.rehearsal.parts import Totals
+    from analytics.findings.rehearsal.rehearsal import Rehearsal
     from analytics.findings.rehearsal.rehearsed_runs import VersionRuns
     from analytics.reports.page import Block
     from analytics.reports.page.blocks import Body

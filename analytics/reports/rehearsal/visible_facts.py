@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analytics.findings.rehearsal.drift import Drift
-    from analytics.findings.rehearsal.rehearsal import PredictedFailure, Rehearsal, Totals, Unknown
+    from analytics.findings.rehearsal.parts import PredictedFailure, Totals, Unknown
+    from analytics.findings.rehearsal.rehearsal import Rehearsal
     from analytics.findings.rehearsal.user_groups import UserGroup
     from analytics.reports.small_cells import SmallCells
 

@@ -15,7 +15,8 @@ from analytics.reports import page
 from analytics.reports.page import number
 
 if TYPE_CHECKING:
-    from analytics.findings.rehearsal.rehearsal import Rehearsal, Unknown
+    from analytics.findings.rehearsal.parts import Unknown
+    from analytics.findings.rehearsal.rehearsal import Rehearsal
     from analytics.reports.page.inline import Inline
     from analytics.reports.rehearsal.visible_facts import VisibleFacts
 
