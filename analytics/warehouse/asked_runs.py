@@ -265,7 +265,8 @@ def _gather(
                 tallies[number - 1][side].parts.append(part)
         users = _least(asked("users").fetchall(), len(groups)) if count_users else None
         is_compared = question.versus is not None or question.base is not None
-        for number, side, measure, *sums in asked("user_sums").fetchall() if is_compared else ():
+        needs_users = is_compared and {"points", "failures"} & set(question.what)
+        for number, side, measure, *sums in asked("user_sums").fetchall() if needs_users else ():
             tallies[number - 1][side].by_user[measure] = UserSums(*sums)
         [shared] = asked("shared_users").fetchall() if is_compared else [None]
     return Gathered(

@@ -216,7 +216,8 @@ def test_a_version_beside_another_differs_as_every_row_says(opened: OpenLake) ->
     found = opened.estimate(["points", "runs"], **window, versus=2).frame.set_index(["strategy_version", "estimate"])
     rows = opened.sql(
         "select strategy_version, points, sample_weight, external_user_id, execution_id from executions "
-        "join (select distinct strategy_id, family_name from definitions) using (strategy_id) where family_name = 'Speed bonus' and status = 'ok'"
+        "join (select distinct strategy_id, family_name from definitions) using (strategy_id) "
+        "where family_name = 'Speed bonus' and status = 'ok'"
     ).df()
     before, after = (rows[rows["strategy_version"] == version] for version in (2, 3))
     expected = comparisons.difference_of_moments(by_users(before), by_users(after), is_negative_possible=False)
@@ -268,6 +269,7 @@ def test_a_window_beside_another_is_each_asked_alone(opened: OpenLake) -> None:
         ({"by": "strategy_version", "versus": 99}, "no logged row has strategy_version = '99'"),
         ({"by": "status", "versus": "eror"}, "did you mean 'error'"),
         ({"by": "status", "versus": "o\0k"}, "no text that a log can hold"),
+        ({"by": [3]}, "which is no text"),
         ({"by": ["status"] * 2 + [f"{n} + 1" for n in range(8)]}, "8 at most"),
     ],
 )
@@ -364,6 +366,8 @@ def test_nothing_is_estimated_that_is_not_known(opened: OpenLake) -> None:
 )
 def test_what_is_one_expression_makes_groups(opened: OpenLake, text: str) -> None:
     [(rows,)] = opened.sql("select count(*) from executions").fetchall()
+    with pytest.raises(QueryError):
+        opened.sql("from asked_runs")  # nothing of an earlier question is left
     assert opened.estimate("runs", by=text).frame["logged_rows"].sum() == rows
 
 

@@ -75,7 +75,7 @@ def _held(lake: Warehouse, span: Span, which: str) -> list[str]:
     told = []
     if held.missing or held.partial:
         told.append(
-            f"Of {which} {_gaps(held)}: what ran then is in no number, and sums and numbers of runs are of the rest."
+            f"Of {which} {_gaps(held)}: what ran then is in no number; there were at least as many runs, and sums are of the rest."
         )
     if 0.0 in held.sample_rates:
         told.append(f"For a time of {which} the sampling rate was 0, and no ok run was logged.")
