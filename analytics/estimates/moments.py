@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from analytics.estimates.estimate import CONFIDENCE, GRADES, NOTHING, REACH, TAIL, Estimate, graded, unseen_runs, worse
@@ -74,6 +74,16 @@ class Moments:
         """Degrees of freedom of the estimated variance (Satterthwaite, *Biometrics Bulletin* 2, 1946): few for heavy tails."""
         usual = max(self.drawn - 1, 1)
         return max(min(2 * self.variance**2 / self.fourth, usual), 1) if self.fourth > 0 else usual
+
+    def with_error(self, times: float) -> Moments:
+        """The same with an error so many times as large, as lopsided as it was: what rows share makes them say less."""
+        return replace(
+            self,
+            variance=self.variance * times**2,
+            third=self.third * times**3,
+            shared=self.shared * times**3,
+            fourth=self.fourth * times**4,
+        )
 
     def interval(self) -> tuple[float, float]:
         """The 95 % interval with Student's t, corrected for skewness.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from analytics import sql
 from analytics.errors import QueryError, UsageError
+from analytics.estimates.estimate import TAIL
 from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
 from analytics.estimates.summed import Sums
 from analytics.warehouse import expressions
@@ -81,6 +82,40 @@ class Question:
         return tuple(dict.fromkeys(name for one in self.what for name in ASKED[one]))
 
 
+@dataclass(frozen=True, slots=True)
+class UserSums:
+    """A row of ``user_sums.sql``: sums over users, of what is measured and of runs, both weighted."""
+
+    users: int
+    unit: float
+    parts: float
+    runs: float
+    part_squares: float
+    products: float
+    run_squares: float
+
+    @property
+    def error(self) -> float:
+        """Standard error of the ratio of both, users being independent, and their runs as alike as they are.
+
+        The variance of a ratio by its linearisation, between clusters (Särndal, Swensson & Wretman, *Model Assisted Survey
+        Sampling*, 1992, section 5.6; ultimate clusters: Hansen, Hurwitz & Madow, *Sample Survey Methods and Theory*, 1953).
+        Zero where one user is all that there is: nothing tells how unlike others are.
+        """
+        if self.users < 2 or not self.runs > 0:
+            return 0.0
+        ratio = self.parts / self.runs
+        squares = self.part_squares - 2 * ratio * self.products + ratio**2 * self.run_squares
+        return self.unit * math.sqrt(max(squares, 0.0) * self.users / (self.users - 1)) / self.runs
+
+    @property
+    def quantile(self) -> float:
+        """Standard errors in half of a 95 % interval: Student's t for so many users."""
+        from scipy import special
+
+        return float(special.stdtrit(max(self.users - 1, 1), 1 - TAIL))
+
+
 @dataclass(slots=True)
 class Tally:
     """The logged rows of one group on one side, counted and summed up.
@@ -93,6 +128,7 @@ class Tally:
         least: Smallest points; 0 at most.
         rate: Smallest sampling rate of the realms in it, in the window.
         parts: Durations and nodes, where they were asked for.
+        by_user: Of ``points`` and ``failures``, where sides are compared.
     """
 
     drawn: dict[float, int] = field(default_factory=dict)
@@ -105,6 +141,7 @@ class Tally:
     least: float = 0.0
     rate: float = math.inf
     parts: list[LoggedPart] = field(default_factory=list)
+    by_user: dict[str, UserSums] = field(default_factory=dict)
 
     def add(self, row: _SumRow, rate: float) -> None:
         """The rows of one outcome and weight."""
@@ -228,6 +265,9 @@ def _gather(
                 tallies[number - 1][side].parts.append(part)
         users = _least(asked("users").fetchall(), len(groups)) if count_users else None
         is_compared = question.versus is not None or question.base is not None
+        needs_users = is_compared and {"points", "failures"} & set(question.what)
+        for number, side, measure, *sums in asked("user_sums").fetchall() if needs_users else ():
+            tallies[number - 1][side].by_user[measure] = UserSums(*sums)
         [shared] = asked("shared_users").fetchall() if is_compared else [None]
     return Gathered(
         tuple(one.text for one in by),

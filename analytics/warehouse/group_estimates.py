@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from analytics.errors import UnknownNameError, did_you_mean
 from analytics.estimates import comparisons, estimators
 from analytics.estimates.comparisons import UNKNOWN, Difference, Relative
-from analytics.estimates.estimate import NOTHING, Estimate
+from analytics.estimates.estimate import NOTHING, TAIL, Estimate
 from analytics.estimates.quantiles import Part, quantiles, quantiles_of_parts
 from analytics.estimates.summed import mean_of_sums, total_of_sums
 from analytics.warehouse.asked_runs import OTHER, THIS, Gathered, Question, Tally
@@ -149,7 +149,10 @@ class _Numbers:
     def process(self, name: str) -> Estimate:
         """Of what the strategies do: the runs themselves are a sample of it."""
         if name == "est_failure_rate":
-            return estimators.failure_rate(self.tally.failed, self.runs, process=True)
+            found = estimators.failure_rate(self.tally.failed, self.runs, process=True)
+            own = self.tally.by_user.get("failures")
+            wide = comparisons.widened(found, own.error * own.quantile) if own else found
+            return replace(wide, low=max(wide.low, 0.0), high=min(wide.high, 1.0))
         return self._quantile(name, process=True)
 
     def _quantile(self, name: str, *, process: bool) -> Estimate:
@@ -173,6 +176,18 @@ class _Numbers:
         stopped = np.repeat([part.stopped for part in parts], [part.count for part in parts])
         return quantiles(y, weights, shares, censored=stopped, undrawn=undrawn, process=True)
 
+    def mean_by_user(self) -> Moments:
+        """Of the mean of what the strategies pay, where users, not their runs, are independent; never surer than if runs were."""
+        found = self.moments("est_points_mean", process=True)
+        own = self.tally.by_user.get("points")
+        if own is None or found.variance == 0:
+            return found
+        from scipy import special
+
+        alone = float(special.stdtrit(found.freedom, 1 - TAIL))
+        times = own.error / (found.unit * math.sqrt(found.variance)) * max(own.quantile / alone, 1.0)
+        return found.with_error(max(times, 1.0))
+
     def moments(self, name: str, *, process: bool) -> Moments:
         """Of the mean or the sum of points."""
         of = total_of_sums if name == "est_points_sum" else mean_of_sums
@@ -188,14 +203,16 @@ def _difference(name: str, before: _Numbers, after: _Numbers) -> Difference:
     """From one to the other.
 
     Numbers of runs and sums are compared as what there was: only the drawing is chance. Means, rates and quantiles as what the
-    strategies do, so that chance among the runs themselves is not told as a change.
+    strategies do, so that chance among the runs themselves is not told as a change; of means and rates users are what is
+    independent, for the runs of one may be alike.
     """
     may_be_negative = name in _MAY_BE_NEGATIVE and min(before.tally.least, after.tally.least) < 0
     if name in ("est_runs", "est_points_sum") or before.is_partial or after.is_partial:
         return comparisons.between(before.estimate(name), after.estimate(name), is_negative_possible=may_be_negative)
     if name == "est_points_mean":
-        moments = (side.moments(name, process=True) for side in (before, after))
-        return comparisons.difference_of_moments(*moments, is_negative_possible=may_be_negative)
+        return comparisons.difference_of_moments(
+            before.mean_by_user(), after.mean_by_user(), is_negative_possible=may_be_negative
+        )
     return comparisons.between(before.process(name), after.process(name), is_negative_possible=False)
 
 

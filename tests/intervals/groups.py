@@ -33,8 +33,9 @@ _WHAT = tuple(ASKED)
 _HEAD = """What `lake.estimate(…, by=…)` says of six groups of a log, which get 3 to 40 % of its runs by chance. The rate changes
 from 0.05 to 0.2 on the second of two days, and every second group has skewed points. How many drawn rows a group has is chance,
 too, and is in the intervals of its sums. The lower half is the difference of both days (`versus`): of runs and sums as there
-were, of means and rates as what the process does, which pays and fails a fifth more on the second day. Runs are independent
-here: how alike the runs of one user are is in no interval of a mean's difference."""
+were, of means and rates as what the process does, which pays and fails a fifth more on the second day. There users are taken as
+independent, not their runs: below, each group has a few users on each day, whose levels of points differ by a lognormal factor of
+σ = 0.5; runs taken as independent would hold the truth of such a mean's difference in about 80 of 100."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,11 @@ class Logs:
         logs: How many.
         runs: Of each, on both days together.
         seed: Of all that is chance.
+        users: Of each group on each day; each run has its own where it is 0.
+        spread: Of the users' levels, σ of a lognormal of mean 1: what a user's runs are paid is times this.
     """
 
-    def __init__(self, logs: int, runs: int, seed: int) -> None:
+    def __init__(self, logs: int, runs: int, seed: int, users: int = 0, spread: float = 0.0) -> None:
         chance = np.random.default_rng(seed)
         count = logs * runs
         self.log, self._runs = np.repeat(np.arange(logs), runs), runs
@@ -79,6 +82,13 @@ class Logs:
         skewed = np.exp(chance.normal(1, 0.8, count))
         cases = chance.choice([0.0, 10.0, 50.0], count, p=[0.6, 0.3, 0.1])
         self.points = np.where(self.group % 2 == 0, skewed, cases) * lift
+        if users:
+            self.user = ((self.log * len(SHARES) + self.group) * 2 + self.day) * users + chance.integers(
+                0, users, count
+            )
+            self.points *= np.exp(chance.normal(-(spread**2) / 2, spread, int(self.user.max()) + 1))[self.user]
+        else:
+            self.user = np.arange(count)
         self.took = np.exp(chance.normal(1.5, 0.7, count)) * lift + np.where(stopped, 500, 0)
         self.nodes = chance.poisson(20 + 10 * self.group)
         rate = np.where(self.day == 1, RATES[1], RATES[0])
@@ -101,7 +111,7 @@ class Logs:
                 "realm_id": pa.repeat("acme", int(at.sum())),
                 "log": self.log[at],
                 "external_game_id": self.group[at],
-                "external_user_id": pa.repeat("u1", int(at.sum())),
+                "external_user_id": pa.array(self.user[at]).cast(pa.string()),
                 "status": pa.array(self.status[at].tolist()),
                 "sampled": ok,
                 "sample_weight": self.weight[at],
@@ -202,7 +212,11 @@ def lines(logs: int, runs: int, seed: int) -> Iterator[str]:
     yield ""
     yield "| estimate | groups | graded good or rough | of these, interval holds the truth, % |"
     yield "|---|---:|---:|---:|"
-    for kind, found in (("", covered(simulated)), ("difference of ", differences(simulated))):
+    asked = [("", covered(simulated)), ("difference of ", differences(simulated))]
+    for users in (40, 15):
+        found = differences(Logs(logs, runs, seed + users, users, 0.5))
+        asked.append((f"{users} users: difference of ", {"est_points_mean": found["est_points_mean"]}))
+    for kind, found in asked:
         for name, one in found.items():
             share = f"{100 * one.share:.1f}" if one.graded else "–"
             yield f"| {kind}{name} | {one.groups:,} | {one.graded:,} | {share} |"

@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from analytics.cli import main
 from analytics.errors import QueryError, UnknownNameError, UsageError
 from analytics.estimates import comparisons, summed
+from analytics.estimates.moments import Moments, of_mean
 from analytics.estimates.sampling_rates import RateEntry, Rates
 from analytics.estimates.significance import binomial_test
 from analytics.lake.lake import Lake
 from analytics.reports.explore.open_lake import OpenLake
+from analytics.warehouse import asked_runs
 from analytics.warehouse.strategy_summary import ESTIMATES
 from tests.intervals import groups
 from tests.simulated import run_row
@@ -178,6 +181,16 @@ def test_half_a_standard_error_would_be_noticed(monkeypatch: pytest.MonkeyPatch)
     }
 
 
+def test_users_whose_runs_are_alike_make_a_mean_less_sure(monkeypatch: pytest.MonkeyPatch) -> None:
+    logs = groups.Logs(50, 12_000, 11, users=15, spread=0.5)
+    one = groups.differences(logs)["est_points_mean"]
+    assert one.graded >= 50
+    assert binomial_test(one.held, one.graded, 0.95) > 0.01
+    monkeypatch.setattr(asked_runs.UserSums, "error", 0.0)
+    without = groups.differences(logs)["est_points_mean"]
+    assert without.share < 0.88
+
+
 @pytest.mark.long
 def test_the_intervals_of_thousands_of_groups_hold_too() -> None:
     assert missed(groups.Logs(400, 12_000, 7)) == []
@@ -186,17 +199,32 @@ def test_the_intervals_of_thousands_of_groups_hold_too() -> None:
 # ---- compared --------------------------------------------------------------------------------------------------------
 
 
+def by_users(rows: pd.DataFrame) -> Moments:
+    """Of a mean where users are drawn and not runs: the errors of users' sums instead of those of runs."""
+    rows = rows[np.isfinite(rows["points"].astype(float))]
+    weights = rows["sample_weight"]
+    off = weights * (rows["points"] - np.average(rows["points"], weights=weights)) / weights.sum()
+    each = off.groupby(rows["external_user_id"].fillna(rows["execution_id"])).sum()
+    error = math.sqrt((each**2).sum() * len(each) / (len(each) - 1))
+    found = of_mean(rows["points"], weights, process=True)
+    by_student = [float(stats.t.ppf(0.975, freedom)) for freedom in (len(each) - 1, found.freedom)]
+    return found.with_error(max(error / math.sqrt(found.variance) * max(by_student[0] / by_student[1], 1), 1))
+
+
 def test_a_version_beside_another_differs_as_every_row_says(opened: OpenLake) -> None:
     window = {"by": ["family_name", "strategy_version"], "where": "family_name = 'Speed bonus'"}
     found = opened.estimate(["points", "runs"], **window, versus=2).frame.set_index(["strategy_version", "estimate"])
     rows = opened.sql(
-        "select strategy_version, points, sample_weight from executions join (select distinct strategy_id, family_name "
-        "from definitions) using (strategy_id) where family_name = 'Speed bonus' and status = 'ok'"
+        "select strategy_version, points, sample_weight, external_user_id, execution_id from executions "
+        "join (select distinct strategy_id, family_name from definitions) using (strategy_id) "
+        "where family_name = 'Speed bonus' and status = 'ok'"
     ).df()
     before, after = (rows[rows["strategy_version"] == version] for version in (2, 3))
-    expected = comparisons.difference(
+    expected = comparisons.difference_of_moments(by_users(before), by_users(after), is_negative_possible=False)
+    alone = comparisons.difference(
         (before["points"], before["sample_weight"]), (after["points"], after["sample_weight"])
     )
+    assert expected.change.low <= alone.change.low < alone.change.high <= expected.change.high
     one = found.loc[3, "est_points_mean"]
     assert (one["difference"], one["difference_low"], one["difference_high"]) == pytest.approx(
         (expected.change.value, expected.change.low, expected.change.high)
@@ -241,6 +269,7 @@ def test_a_window_beside_another_is_each_asked_alone(opened: OpenLake) -> None:
         ({"by": "strategy_version", "versus": 99}, "no logged row has strategy_version = '99'"),
         ({"by": "status", "versus": "eror"}, "did you mean 'error'"),
         ({"by": "status", "versus": "o\0k"}, "no text that a log can hold"),
+        ({"by": [3]}, "which is no text"),
         ({"by": ["status"] * 2 + [f"{n} + 1" for n in range(8)]}, "8 at most"),
     ],
 )
@@ -337,6 +366,8 @@ def test_nothing_is_estimated_that_is_not_known(opened: OpenLake) -> None:
 )
 def test_what_is_one_expression_makes_groups(opened: OpenLake, text: str) -> None:
     [(rows,)] = opened.sql("select count(*) from executions").fetchall()
+    with pytest.raises(QueryError):
+        opened.sql("from asked_runs")  # nothing of an earlier question is left
     assert opened.estimate("runs", by=text).frame["logged_rows"].sum() == rows
 
 

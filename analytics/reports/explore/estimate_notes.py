@@ -75,7 +75,7 @@ def _held(lake: Warehouse, span: Span, which: str) -> list[str]:
     told = []
     if held.missing or held.partial:
         told.append(
-            f"Of {which} {_gaps(held)}: what ran then is in no number, and sums and numbers of runs are of the rest."
+            f"Of {which} {_gaps(held)}: what ran then is in no number; there were at least as many runs, and sums are of the rest."
         )
     if 0.0 in held.sample_rates:
         told.append(f"For a time of {which} the sampling rate was 0, and no ok run was logged.")
@@ -104,16 +104,21 @@ def _compared(question: Question, found: Gathered, groups: Sequence[GroupEstimat
             "Differences of runs and sums are of what there was: only the sampler's draws are chance, one for each run, so both "
             "sides are independent whoever ran. They do not say that another such time would differ."
         )
-    if len(counted) < len(question.names):
-        shared, users = found.shared_users or (0, 0)
-        both = (
-            f"{shared:,} of {users:,} logged users have rows on both sides"
-            if shared
-            else "no logged user has rows on both sides"
-        )
+    if {"est_points_mean", "est_failure_rate"} & set(question.names):
         told.append(
-            f"Differences of means, rates and quantiles take every run as independent of the others; {both}, and how alike the "
-            "runs of one user are is not in the intervals."
+            "Differences of means and rates take users as independent, not their runs, which may be alike; in a group of one user, "
+            "its runs."
+        )
+    if {"duration", "nodes"} & set(question.what):
+        told.append(
+            "Differences of quantiles take every run as independent of the others: how alike the runs of one user are is not in "
+            "them."
+        )
+    shared, users = found.shared_users or (0, 0)
+    if shared and len(counted) < len(question.names):
+        told.append(
+            f"{shared:,} of {users:,} logged users have rows on both sides and count there as if they were others: where users "
+            "stay as they are, the intervals are rather too wide."
         )
     compared = sum(bool(group.compared) for group in groups)
     alone = sum(not group.compared and not group.is_base for group in groups)

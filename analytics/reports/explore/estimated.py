@@ -198,7 +198,12 @@ def read_question(
             raise UnknownNameError(f"{one!r} cannot be estimated", hint=hint)
     if not asked:
         raise UsageError("nothing is asked", hint=f"one or several of {', '.join(ASKED)}")
-    keys = tuple(dict.fromkeys(one.strip() for one in ((by,) if isinstance(by, str) else by or ())))
+    given = (by,) if isinstance(by, str) else tuple(by or ())
+    if odd := [one for one in given if not isinstance(one, str)]:
+        raise UsageError(
+            f"by holds {odd[0]!r}, which is no text", hint='expressions are texts: by=["status", "strategy_version"]'
+        )
+    keys = tuple(dict.fromkeys(one.strip() for one in given))
     other, base = _versus(versus, keys)
     if other is not None and window.overlaps(other):
         raise UsageError(

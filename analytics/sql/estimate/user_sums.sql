@@ -1,0 +1,52 @@
+-- What somebody's own question needs of users where it compares: how unlike their runs are, however alike those of one user.
+-- Grain: group, side, measure (points, or failures); the same numbers of groups as in sums.sql. A user's part is the weighted sum of
+-- what is measured, points as (points - middle) / unit; rows without a user are each a user of their own.
+with paid as not materialized (
+  select *, coalesce(status = 'ok' and isfinite(paid_points), false) as is_paid
+    from asked_runs
+), centre as (
+  select grp,
+         coalesce(avg(paid_points) filter (where abs(paid_points) < 1e60), 0) as middle,
+         max(abs(paid_points))                                                as largest
+    from paid
+   where is_paid
+   group by grp
+), place as (
+  select grp, middle, case when largest = 0 or (largest > 1e-60 and largest < 1e60) then 1 else largest end as unit
+    from centre
+), measured as not materialized (
+  select r.grp, r.side, r.external_user_id, 'points' as measure, p.unit,
+         r.sample_weight * (r.paid_points / p.unit - p.middle / p.unit) as part,
+         r.sample_weight                                                as runs
+    from paid r
+    join place p on p.grp is not distinct from r.grp
+   where r.is_paid and r.sample_weight >= 1
+  union all
+  -- every group has such rows, also one of rows without a weight
+  select grp, side, external_user_id, 'failures', 1,
+         case when status = 'ok' then 0 else 1 end * coalesce(sample_weight, 0),
+         coalesce(sample_weight, 0)
+    from asked_runs
+), person as (
+  select grp, side, measure, any_value(unit) as unit, sum(part) as part, sum(runs) as runs
+    from measured
+   where external_user_id is not null
+   group by grp, side, measure, external_user_id
+  union all
+  select grp, side, measure, unit, part, runs
+    from measured
+   where external_user_id is null
+), summed as (
+  select grp, side, measure,
+         count(*) filter (where runs > 0) as users,
+         any_value(unit)                  as unit,
+         fsum(part)                       as parts,
+         fsum(runs)                       as runs,
+         fsum(part * part)                as part_squares,
+         fsum(part * runs)                as products,
+         fsum(runs * runs)                as run_squares
+    from person
+   group by grp, side, measure
+)
+select dense_rank() over (order by grp nulls last) as number, * exclude grp
+  from summed
