@@ -25,6 +25,9 @@ MOST_RUNS = 1_000_000
 NEAR = 1e-9
 """Two amounts that differ by less, beside their size, are one amount."""
 
+_LOOKED_AT, _LEAST_LOOKED_AT = 1.5, 5_000
+"""Times the runs to be tried whose traces are read, and how many at least: of some the trace is missing or does not fit."""
+
 _COLUMNS = ("execution_id", "created_at", "external_user_id", "points", "case_name", "weight")
 _TRIED = (
     "label", "low", "high", "would_case", "knows_case", "code", "visits", "nodes", "own_nodes", "hits", "missing", "is_decided",
@@ -184,7 +187,8 @@ class RunInputs:
             return "fewer runs are tried than there are versions"
         # What is kept beside the variants is of use only where it is all that is tried; else the log is read for it.
         kept = quota if quota <= MOST_RECORDED else 0
-        variants = find_variants(self._lake, self._realm, group, part=self._part, most=kept)
+        looked_at = min(1.0, max(_LEAST_LOOKED_AT, _LOOKED_AT * quota) / group.paid_count)
+        variants = find_variants(self._lake, self._realm, group, part=self._part, most=kept, looked_at=looked_at)
         if variants is None:
             return "its definition is not in the lake"
         if variants.doubt:

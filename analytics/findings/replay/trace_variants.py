@@ -118,7 +118,13 @@ class Variants:
 
 
 def find_variants(
-    lake: Warehouse, realm: str | None, side: Group, *, part: float = 1.0, most: int = MOST_RECORDED
+    lake: Warehouse,
+    realm: str | None,
+    side: Group,
+    *,
+    part: float = 1.0,
+    most: int = MOST_RECORDED,
+    looked_at: float = 1.0,
 ) -> Variants | None:
     """Line up every variant of one version; None when the group holds several versions or the lake lacks the program.
 
@@ -130,6 +136,7 @@ def find_variants(
         side: The group.
         part: The part of the logged runs that its rows are of.
         most: Runs whose values will be asked for.
+        looked_at: The part of the group's runs whose traces are looked at, for who asks for few of them.
     """
     if side.strategy_id is None or side.strategy_version is None:
         return None
@@ -138,7 +145,7 @@ def find_variants(
         return None
     prepare(lake)
     found = []
-    share = _share_to_keep(side, most)
+    share, part = min(1.0, _share_to_keep(side, most) / looked_at), part * looked_at
     asked = lake.sql(
         sql.text("variants", "trace_variants"), part=part, share=part * share, **parameters(realm, side)
     ).to_arrow_table()

@@ -260,7 +260,7 @@ class RehearsalReport:
             {"why": wording.reason(one), "rows": one.logged_count, "share": one.share} for one in self.shown.unknown
         ]
         columns = [
-            Column("why", "Missing", kind="author", role="name"),
+            Column("why", "Missing", role="name"),
             Column("rows", "Tried rows", kind="count"),
             Column("share", "Share of runs", kind="estimate", unit="%"),
         ]

@@ -25,6 +25,7 @@ BEHAVIOUR = (
     "The events are those that came: what users would have done under another program is in none of these numbers."
 )
 CLOSE_TO_CAP = 0.9
+_REASON_LETTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,8 +295,8 @@ def _paid_by(found: Rehearsal) -> str:
     return f"What was paid is by {', '.join(labels[:-1])} and {labels[-1]}." if len(labels) > 1 else ""
 
 
-def reason(unknown: Unknown) -> str:
+def reason(unknown: Unknown) -> page.Markup:
     """What undecided runs lack."""
     if unknown.path is not None:
-        return f"{unknown.path}: these runs did not read it, so the log does not hold it"
-    return unknown.reason
+        return page.inline([page.author(unknown.path), ", which these runs did not read"])
+    return page.author(unknown.reason, _REASON_LETTERS)
