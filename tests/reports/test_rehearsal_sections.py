@@ -19,7 +19,6 @@ from analytics.findings.rehearsal.drift import DayDifference, Drift
 from analytics.findings.rehearsal.parts import Standing
 from analytics.findings.rehearsal.rehearsal import Rehearsal
 from analytics.findings.rehearsal.user_groups import UserGroup
-from analytics.program import outline
 from analytics.reports.rehearsal import day_by_day
 from analytics.reports.rehearsal.report import RehearsalReport
 from analytics.reports.small_cells import SmallCells
@@ -201,4 +200,4 @@ def test_a_failing_draft_of_many_users_is_named_in_what_to_do(rehearse: Make) ->
         rehearse("half_more", 2), lambda ast: {**ast, "rules": [], "default": division}, small=SmallCells(5)
     )
     assert "it fails on recorded inputs (DSL_ARITH_DIV_BY_ZERO)" in report.actions().text
-    assert outline(report.inquiry.program.ast).nodes
+    assert f"report rehearsal --realm {report.inquiry.family.realm} " in report.actions().in_page

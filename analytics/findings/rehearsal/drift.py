@@ -97,7 +97,8 @@ def drift(rows: pd.DataFrame, reach: tuple[float, float]) -> Drift:
                 weight[inside].sum() ** 2 / (weight[inside] ** 2).sum()
             )  # Kish: rows of one weight that say as much
     middle = float((weight * beyond).sum() / weight.sum())
-    variance = float((weight * (beyond - middle) ** 2).sum() / weight.sum())
+    with np.errstate(over="ignore"):  # of amounts near the largest number nothing is compared
+        variance = float((weight * (beyond - middle) ** 2).sum() / weight.sum())
     if len(told) < 2 or not 0 < variance < math.inf:
         return Drift(tuple(days), len(told), math.nan, ())
     value, precision = np.array([day.per_run.value for day in told]), np.array(runs) / variance

@@ -26,7 +26,11 @@ def todo(shown: VisibleFacts, *, is_refused: bool = False) -> list[page.Todo]:
     if found.failures:
         codes = wording.codes(shown)
         named = f" ({codes})" if codes else ""
-        steps.append(page.Todo(f"Change the draft: it fails on recorded inputs{named}.", "What fails stands above."))
+        steps.append(
+            page.Todo(
+                f"Change the draft: it fails on recorded inputs{named}.", "What fails stands above.", _again(found)
+            )
+        )
     if found.most_visits is not None and found.most_visits > wording.CLOSE_TO_CAP * MAX_NODES:
         steps.append(page.Todo("Make it visit fewer nodes.", f"A run is stopped at {MAX_NODES:,}."))
     if any(unknown.path is not None for unknown in found.unknown):
@@ -34,6 +38,9 @@ def todo(shown: VisibleFacts, *, is_refused: bool = False) -> list[page.Todo]:
             page.Todo(
                 "Publish a version that reads the missing fields without paying for them, and rehearse again in a few days.",
                 "What a run reads is recorded; what it does not read is not.",
+                "\n".join(
+                    [commands.new_draft(found.running_id), commands.publish(None), commands.usage(found.running_id)]
+                ),
             )
         )
     elif found.undecided.value:
@@ -79,6 +86,13 @@ def _beside(found: Rehearsal, text: str, why: str) -> page.Todo:
     whose = commands.strategy(found.family.realm, found.family.name, None, is_named=found.family.is_named)
     call = f"{commands.experiment()}\n{commands.PROGRAM} report post_mortem {whose} --since 7d --against tag:NAME"
     return page.Todo(text, f"{why} {note}".strip(), call)
+
+
+def _again(found: Rehearsal) -> str:
+    """The same runs, another draft."""
+    whose = commands.strategy(found.family.realm, found.family.name, None, is_named=found.family.is_named)
+    when = commands.window(found.since, found.until)
+    return f"{commands.PROGRAM} report rehearsal {whose} --draft FILE.json {when}"
 
 
 def _afterwards(found: Rehearsal) -> str:
