@@ -234,6 +234,13 @@ def test_a_version_beside_another_differs_as_every_row_says(opened: OpenLake) ->
     base = found.loc[2, "est_points_mean"]
     assert np.isnan(base["difference"])
     assert one["versus_value"] == base["value"]
+    shown = repr(opened.estimate(["points", "failures"], by=["family_name", "strategy_version"], versus=2)).splitlines()
+    assert "versus strategy_version = 2" in shown[0]
+    assert [line.split()[2] for line in shown if line.startswith("Speed bonus ") and "failure rate" in line] == [
+        "2",
+        "3",
+    ]
+    assert [line.count("percentage points") for line in shown if line.startswith("Speed bonus ")].count(1) == 1
     runs = found.loc[3, "est_runs"]
     assert runs["difference"] == runs["value"] - found.loc[2, "est_runs"]["value"]
 

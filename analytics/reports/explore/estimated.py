@@ -119,7 +119,7 @@ class Estimated:
         first, last = self._places()
         middle = [_title(name) for name in self.question.names]
         if self.is_compared:
-            middle = ["estimate", "this", "versus", "difference", "ratio"]
+            middle = ["estimate", "this", self._versus(), "difference", "ratio"]
         rows = []
         for group in self.groups[:most]:
             keys = [_key(key) for key in group.keys]
@@ -136,6 +136,13 @@ class Estimated:
             beside = group.compared.get(name)
             told = _compared(beside, name) if beside else [_plain("")] * 3
             yield [_plain(_title(name)), _estimate(one, name), *told], one.logged_count
+
+    def _versus(self) -> str:
+        """The heading of what is compared with."""
+        span, base = self.question.versus, self.question.base
+        if span is not None and span.since and span.until:
+            return f"versus {Window(span.since, span.until)}"
+        return f"versus {self.labels[-1] if self.labels else ''} = {shorten(visible(str(base)), _LETTERS)}"
 
     def _places(self) -> tuple[list[int], list[int]]:
         """Keys that lead, the family first, and ids that close a row where a family leads it."""
@@ -272,7 +279,13 @@ def _ordered(groups: list[GroupEstimates], question: Question, types: Sequence[A
         first = group.estimates[question.names[0]]
         return first.grade == GRADES[2], math.inf if math.isnan(first.value) else -first.value
 
-    return sorted(groups, key=place)
+    if question.base is None or len(question.by) < 2:
+        return sorted(groups, key=place)
+    first: dict[str, tuple[bool, float]] = {}  # a base stands among those that are compared with it
+    for group in groups:
+        block = repr(group.keys[:-1])
+        first[block] = min(first.get(block, (True, math.inf)), place(group))
+    return sorted(groups, key=lambda group: (first[repr(group.keys[:-1])], repr(group.keys[:-1])))
 
 
 # ---- columns -----------------------------------------------------------------------------------------------------------
@@ -328,9 +341,12 @@ def _plain(text: str) -> Shown:
     return Shown(text, page.inline(text))
 
 
-def _estimate(one: Estimate, name: str, *, sign: bool = False) -> Shown:
+def _estimate(one: Estimate, name: str) -> Shown:
+    return _cell(one, _TITLES[name][1])
+
+
+def _cell(one: Estimate, unit: str, *, sign: bool = False) -> Shown:
     """An estimate in one cell."""
-    unit = _TITLES[name][1]
     text = " ".join(part for part in (*written(one, unit=unit, sign=sign), _MARKS[one.grade], one.grade) if part)
     return Shown(text, page.est(one, unit=unit, sign=sign))
 
@@ -338,8 +354,11 @@ def _estimate(one: Estimate, name: str, *, sign: bool = False) -> Shown:
 def _compared(beside: Compared, name: str) -> list[Shown]:
     ratio = beside.ratio
     told = (write.number(ratio.value, ratio.low, ratio.high), write.bounds(ratio.value, ratio.low, ratio.high))
-    change = _estimate(beside.difference.change, name, sign=True)
-    return [_estimate(beside.before, name), change, _plain(" ".join(filter(None, told)))]
+    change = beside.difference.change
+    # A rate's difference is no share of anything.
+    is_share, unit = _TITLES[name][1] == "%", _TITLES[name][1]
+    shown = _cell(change.times(100), "percentage points", sign=True) if is_share else _cell(change, unit, sign=True)
+    return [_estimate(beside.before, name), shown, _plain(" ".join(filter(None, told)))]
 
 
 def _key(key: Any) -> Shown:
