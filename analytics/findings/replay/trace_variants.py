@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from analytics import sql
 from analytics.findings.replay.run_evidence import Definition, definition, read_json
 from analytics.program import Alignment, align
@@ -332,6 +330,8 @@ class _Places:
             wanted: As ``read`` has it.
             only_fields: Among the values of fields, in place of those of all entries.
         """
+        import numpy as np
+
         nodes = variants.definition.outline.nodes
         of_key = {variant.key: variant for variant in variants.variants}
         rows = []
@@ -347,6 +347,7 @@ class _Places:
 
     def picked(self, table: pa.Table) -> pa.Table:
         """The rows of these variants, each wanted value as a column, and texts that repeat as dictionaries."""
+        import numpy as np
         import pyarrow as pa
         import pyarrow.compute as pc
 
