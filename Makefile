@@ -1,6 +1,6 @@
 # Every recipe is one line over the command; logic lives in the package.
 .DEFAULT_GOAL := help
-.PHONY: help install install-server demo lab extract status check report schedule query test lint types prove prove-estimates prove-forecast prove-verdicts prove-failures prove-silences prove-pairs prove-time-split prove-scale soak bench clean
+.PHONY: help install install-server demo lab extract status check report schedule query test lint types prove prove-estimates prove-forecast prove-verdicts prove-failures prove-silences prove-pairs prove-time-split prove-rehearsals prove-scale soak bench clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -90,6 +90,9 @@ prove-pairs: $(READY)  ## ten minutes: 20,000 pairs of programs around a built-i
 
 prove-time-split: $(READY)  ## five minutes: is the time of runs split as it was planted? writes docs/time-split.md
 	$(VENV)/bin/python -m tests.fields --markdown docs/time-split.md $(ARGS)
+
+prove-rehearsals: $(READY)  ## a quarter of an hour: what drafts would have paid, held against a simulation; writes docs/rehearsal-proof.md
+	$(VENV)/bin/python -m tests.rehearsals --markdown docs/rehearsal-proof.md $(ARGS)
 
 prove-scale: $(VENV)/.spark  ## twenty minutes: a bucket's faults, Spark row for row, a report by many processes; fills docs/scale.md
 	$(VENV)/bin/python -m tests.scale --markdown docs/scale.md $(ARGS)
