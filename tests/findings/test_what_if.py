@@ -18,11 +18,13 @@ from analytics.findings.rehearsal.rehearsal import Rehearsal
 from analytics.findings.rehearsal.rehearsed_runs import quotas
 from analytics.program import compile_program, outline
 from analytics.reports.explore.open_lake import OpenLake, open_lake
+from analytics.reports.rehearsal.wording import _undecided
 from tests.planted.stories import FIRST, UNTIL, story
 from tests.planted.world import Planted
 from tests.rehearsals import tiny
 
 if TYPE_CHECKING:
+    from analytics.lake.lake import Lake
     from tests.conftest import Table
 
 FAR = "rule far › assign"
@@ -214,3 +216,21 @@ def test_the_page_says_that_a_draft_is_what_runs_and_that_only_a_part_was_tried(
     part = analytics.rehearsal(rides, rides.program("Rides").edit(FAR, 13), most=10, **WINDOW)
     assert "25 % of those that are logged: the intervals are wider" in part.head().text.replace("\xa0", " ")
     assert "says the same" not in part.head().text
+
+
+def test_after_a_rollback_what_runs_is_the_version_of_the_latest_run(table: Table, fresh: Lake) -> None:
+    rolled_back = open_lake(tiny.build(table, fresh.root, ran_on=(1, 2, 2, 1)).root)
+    found = analytics.rehearsal(rolled_back, family="Rides", version=1, **WINDOW)
+    assert found.inquiry.running is not None
+    assert (found.inquiry.running[0], found.inquiry.running_id) == ("v1", tiny.VERSIONS[1])
+    assert "It says the same as v1, which ran last." in found.head().text
+    assert rolled_back.program("Rides").version == 1
+
+
+def test_what_undecided_runs_add_is_told_in_points_where_no_share_can_be(rides: OpenLake) -> None:
+    bonus = rule(compare("data.nobody_sent_this", ">=", 3), assign(5, "Bonus"), node_id="bonus")
+    ast = {**tiny.program(12), "rules": [bonus, *tiny.program(12)["rules"]]}
+    found = analytics.rehearsal(rides, family="Rides", draft=ast, **WINDOW).inquiry
+    found.__dict__["worst_relative"] = None  # as where what was paid may be nothing
+    low, high = found.bounds
+    assert f"add between {low:+,.0f}".replace("-", "−") in "".join(map(str, _undecided(found))).replace("-", "−")

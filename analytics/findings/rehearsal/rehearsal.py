@@ -27,7 +27,7 @@ from analytics.findings.rehearsal.beyond import possible
 from analytics.findings.rehearsal.branch_hits import BranchHits, branch_hits
 from analytics.findings.rehearsal.drift import Drift, drift
 from analytics.findings.rehearsal.parts import PredictedFailure, Standing, Totals, Unknown
-from analytics.findings.rehearsal.rehearsed_runs import MOST_RUNS, RehearsedRuns, RunInputs
+from analytics.findings.rehearsal.rehearsed_runs import MOST_RUNS, RehearsedRuns, RunInputs, VersionRuns
 from analytics.findings.rehearsal.run_time import RunTime, run_time
 from analytics.findings.rehearsal.transitions import Transition, transitions
 from analytics.findings.rehearsal.user_groups import UserGroup, user_groups
@@ -271,18 +271,22 @@ class Rehearsal:
     @cached_property
     def running(self) -> tuple[str, Definition] | None:
         """Label and program of the version that ran last, of those whose program is in the lake."""
-        for version in reversed(self.tried.versions):
-            program = (
-                definition(self.lake, version.strategy_id, version.strategy_version) if version.strategy_id else None
-            )
-            if program is not None:
+        for version in self._latest:
+            if (program := definition(self.lake, version.strategy_id, version.strategy_version)) is not None:
                 return version.label, program
         return None
+
+    @cached_property
+    def _latest(self) -> list[VersionRuns]:
+        """The versions of one id each, the one with the latest logged run first: after a rollback that is not the newest one."""
+        last = self.logged.groupby("label", observed=True)["created_at"].max()
+        known = [version for version in self.tried.versions if version.strategy_id]
+        return sorted(known, key=lambda version: last[version.label], reverse=True)
 
     @property
     def running_id(self) -> str | None:
         """Id of the version that ran last; None where several ids share a label, or none ran."""
-        return next((version.strategy_id for version in reversed(self.tried.versions) if version.strategy_id), None)
+        return self._latest[0].strategy_id if self._latest else None
 
     @cached_property
     def standing(self) -> Standing | None:

@@ -185,6 +185,10 @@ def _undecided(found: Rehearsal) -> list[Inline]:
         worst = f"at most {high} in all; nothing bounds how little they are paid"
     elif low:
         worst = f"at least {low} in all; nothing bounds how much they are paid"
+    elif share is None:  # what was paid may be nothing, so there is no share of it
+        worst = (
+            bounds(*found.bounds).removesuffix(".").replace("The undecided runs", "they").replace("Nothing", "nothing")
+        )
     else:
         worst = "nothing bounds what they add"
     return [page.finding(f"{percent(found.undecided)} of the runs cannot be decided"), f" ({worst}). "]
