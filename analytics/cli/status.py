@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from analytics.cli import options as opt
-from analytics.cli.output import put, put_json, put_table, say, warn_of_deletion
+from analytics.cli.output import Priority, put, put_json, put_table, say, warn_of_deletion
 from analytics.errors import UsageError
 
 if TYPE_CHECKING:
     from analytics.operations.sampling_audit import Audit
+    from analytics.warehouse.coverage import Cell
 
 READER = "strategy_reader"
 """The role's name in ``sql/role/reader.sql``."""
@@ -68,11 +71,26 @@ def _role_sql(name: str) -> str:
     return sql.text("role", "reader").replace(READER, name).rstrip()
 
 
+def _age(text: str) -> timedelta | None:
+    """An age in hours, days or weeks."""
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([hdw])", text)
+    if match is None:
+        raise UsageError(f"--max-age {text!r} is no age", hint="write 26h, 3d or 2w")
+    return int(match[1]) * {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}[match[2]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class StatusOptions(opt.RealmOptions):
     """Options of ``status``."""
 
     source_retention: str | None = opt.source_retention()
+    max_age: timedelta | None = opt.value(
+        "exit code 1 where what is extracted is not complete up to so long ago, 26h or 3d: a heartbeat for who watches the job",
+        "--max-age",
+        "AGE",
+        None,
+        _age,
+    )
     json: bool = opt.as_json("one object per realm and day")
 
 
@@ -90,9 +108,10 @@ def run_status(options: StatusOptions) -> int:
     warn_of_deletion(at_risk)
     soon = at_risk.days if at_risk else ()
     cells = calendar(lake, soon)
+    code = 1 if options.max_age and _is_older(cells, options.max_age) else 0
     if options.json:
         put_json([cell.to_dict() | {"source_deletes_soon": cell.day in soon} for cell in cells])
-        return 0
+        return code
     days = sorted({cell.day for cell in cells if cell.day})[-CALENDAR_DAYS:]
     if not cells:
         unknown = len(lake.lake.files("executions"))
@@ -102,7 +121,7 @@ def run_status(options: StatusOptions) -> int:
             if unknown
             else "the lake is empty: strategy-analytics extract fills it"
         )
-        return 0
+        return code
     for line in calendar_lines(cells, days):
         put(line)
     spans = {span for cell in cells for span in cell.ignored_transactions}
@@ -119,7 +138,20 @@ def run_status(options: StatusOptions) -> int:
     if undated:
         put(f"{undated:,} rows have no usable created_at and belong to no day")
     put(calendar_key())
-    return 0
+    return code
+
+
+def _is_older(cells: Sequence[Cell], most: timedelta) -> bool:
+    """Whether the tenants in sight are complete up to a time that is longer ago, which is said."""
+    until = max((cell.complete_until for cell in cells if cell.complete_until), default=None)
+    if until is not None and datetime.now(UTC) - until <= most:
+        return False
+    seen = f"it is complete until {until:%Y-%m-%d %H:%M} UTC" if until else "no day of it is complete"
+    say(
+        f"the lake is older than --max-age allows: {seen}\n  is the job that extracts still running? strategy-analytics doctor",
+        priority=Priority.ERROR,
+    )
+    return True
 
 
 @dataclass(frozen=True, kw_only=True)

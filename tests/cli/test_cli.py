@@ -9,6 +9,8 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import pandas as pd
 import pyarrow.dataset as ds
@@ -16,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analytics.cli import main
+from analytics.cli import status as cli_status
 
 DAYS = ["--since", "2026-07-07", "--until", "2026-07-12"]
 
@@ -256,13 +259,23 @@ def test_a_table_cannot_move_the_cursor(run, lake):
     assert "\u202e" not in out
 
 
-def test_status_knows_complete_and_missing_days(run, database_url, tmp_path):
+def test_status_knows_complete_and_missing_days_and_how_old_the_lake_is(run, database_url, tmp_path, monkeypatch):
     lake = tmp_path / "lake"
     for since, until in (("2026-07-07", "2026-07-08"), ("2026-07-09", "2026-07-10")):
         run("extract", "--since", since, "--until", until, "--lake", lake, "--database-url", database_url)
     code, out, _ = run("status", "--all-realms", "--lake", lake, "--json")
-    states = {(cell["realm_id"], cell["day"]): cell["state"] for cell in json.loads(out)}
+    cells = json.loads(out)
+    states = {(cell["realm_id"], cell["day"]): cell["state"] for cell in cells}
     assert code == 0
+    # A heartbeat: the lake is complete up to when the server said so, minutes ago.
+    assert run("status", "--all-realms", "--lake", lake, "--max-age", "1h")[0] == 0
+    later = max(datetime.fromisoformat(cell["complete_until"]) for cell in cells if cell["complete_until"])
+    later += timedelta(hours=27)
+    monkeypatch.setattr(cli_status, "datetime", SimpleNamespace(now=lambda _: later))
+    assert run("status", "--all-realms", "--lake", lake, "--max-age", "2d")[0] == 0
+    code, _, err = run("status", "--all-realms", "--lake", lake, "--max-age", "26h", "--json")
+    assert code == 1 and "older than --max-age allows" in err and "doctor" in err
+    assert run("status", "--all-realms", "--lake", lake, "--max-age", "26")[0] == 2
     assert states["acme-cycling", "2026-07-07"] == "complete"
     assert states["acme-cycling", "2026-07-08"] == "missing"
     [part] = lake.glob("executions/realm=acme-cycling/day=2026-07-09/part.parquet")
