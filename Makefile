@@ -26,7 +26,7 @@ install: $(READY)  ## create .venv with everything pinned
 # EXTRAS=s3 for a lake in a bucket, EXTRAS=s3,spark …
 install-server:  ## what a scheduled job needs and no more: no JupyterLab, no test tools, no server
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -e '.[$(EXTRAS)]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -e '.$(if $(EXTRAS),[$(EXTRAS)])'
 
 demo: $(READY)  ## embedded PostgreSQL, simulated engine, extract, both reports
 	$(RUN) demo $(ARGS)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from analytics.cli import options as opt
 from analytics.cli.output import Priority, put, put_json, put_table, say, warn_of_deletion
 from analytics.errors import UsageError
+from analytics.window import ONE_DAY, midnight
 
 if TYPE_CHECKING:
     from analytics.operations.sampling_audit import Audit
@@ -143,7 +144,11 @@ def run_status(options: StatusOptions) -> int:
 
 def _is_older(cells: Sequence[Cell], most: timedelta) -> bool:
     """Whether the tenants in sight are complete up to a time that is longer ago, which is said."""
-    until = max((cell.complete_until for cell in cells if cell.complete_until), default=None)
+    # A day that is long over says at its extraction that it is complete until then: what counts is up to where of the day itself.
+    ends = [
+        min(cell.complete_until, midnight(cell.day + ONE_DAY)) for cell in cells if cell.complete_until and cell.day
+    ]
+    until = max(ends, default=None)
     if until is not None and datetime.now(UTC) - until <= most:
         return False
     seen = f"it is complete until {until:%Y-%m-%d %H:%M} UTC" if until else "no day of it is complete"

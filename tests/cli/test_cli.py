@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pandas as pd
@@ -267,12 +267,11 @@ def test_status_knows_complete_and_missing_days_and_how_old_the_lake_is(run, dat
     cells = json.loads(out)
     states = {(cell["realm_id"], cell["day"]): cell["state"] for cell in cells}
     assert code == 0
-    # A heartbeat: the lake is complete up to when the server said so, minutes ago.
-    assert run("status", "--all-realms", "--lake", lake, "--max-age", "1h")[0] == 0
-    later = max(datetime.fromisoformat(cell["complete_until"]) for cell in cells if cell["complete_until"])
-    later += timedelta(hours=27)
-    monkeypatch.setattr(cli_status, "datetime", SimpleNamespace(now=lambda _: later))
-    assert run("status", "--all-realms", "--lake", lake, "--max-age", "2d")[0] == 0
+    # A heartbeat: 9 July is complete, whenever that was extracted.
+    assert run("status", "--all-realms", "--lake", lake, "--max-age", "1h")[0] == 1
+    now = datetime(2026, 7, 11, 3, tzinfo=UTC)
+    monkeypatch.setattr(cli_status, "datetime", SimpleNamespace(now=lambda _: now))
+    assert run("status", "--all-realms", "--lake", lake, "--max-age", "27h")[0] == 0
     code, _, err = run("status", "--all-realms", "--lake", lake, "--max-age", "26h", "--json")
     assert code == 1 and "older than --max-age allows" in err and "doctor" in err
     assert run("status", "--all-realms", "--lake", lake, "--max-age", "26")[0] == 2
