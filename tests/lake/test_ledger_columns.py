@@ -130,6 +130,9 @@ UNBELIEVED: dict[str, Callable[[Lake], None]] = {
     "with words for counts": lambda lake: forge(columns_path(lake), 0, lambda line: line.replace("1003", '"3"')),
     "with a row less": lambda lake: forge(columns_path(lake), 0, lambda line: line.replace("1003, ", "")),
     "with a tenant twice": lambda lake: forge(columns_path(lake), 0, lambda line: line.replace("tenant-3", "tenant-4")),
+    "of a newer ledger": lambda lake: forge(columns_path(lake), 0, lambda line: line.replace('"format": 1', '"format": 2')),
+    "of another day": lambda lake: forge(columns_path(lake), 0, lambda line: line.replace('"2026-07-08"', '"2026-07-07"')),
+    "of two days": lambda lake: forge(columns_path(lake), 0, lambda line: line.replace('"2026-07-08"', '"2026-07-07"', 1)),
     "no text": lambda lake: forge(columns_path(lake), 0, lambda line: line.replace("tenant-3", "\\ud800")),
     "a folder": lambda lake: (columns_path(lake).unlink(), columns_path(lake).mkdir())[1],
 }  # fmt: skip
@@ -161,6 +164,21 @@ def test_the_ledger_is_believed_where_the_columns_are_of_another_version_of_it(l
     assert told.horizon_reason == "a hag"
     path.unlink()
     assert Lake(lake.root).recorded(DAY) is None
+
+
+def test_a_day_whose_files_are_of_another_day_is_refused_with_and_without_them(lake: Lake) -> None:
+    other = date(2026, 7, 7)
+    lake.record(record_of(day=other))
+    shutil.copyfile(str(lake.ledger_path(other)), str(lake.ledger_path(DAY)))
+    shutil.copyfile(columns_path(lake, other), columns_path(lake))
+    for has_columns in (True, False):
+        fresh = Lake(lake.root)
+        assert fresh.recorded(DAY) is None
+        assert fresh.recorded(other) == record_of(day=other)
+        days = Warehouse(fresh).sql("select day, count(*) from partitions group by day").fetchall()
+        assert days == [(other, len(REALMS))]
+        if has_columns:
+            columns_path(lake).unlink()
 
 
 def test_a_copied_lake_has_them_by_content_and_an_extraction_makes_them_its_own(lake: Lake, tmp_path: Path) -> None:
