@@ -301,9 +301,12 @@ class Lake:
 
     def complete_columns(self) -> None:
         """Write the ledger's columns of days that lack theirs, as in a lake that was copied; only under the lock."""
-        for name in self.storage.names(self.root / "ledger" / ledger_columns.FOLDER):
-            if not (self.root / "ledger" / name.replace(".txt", ".json")).is_file():
-                self.remove(self.root / "ledger" / ledger_columns.FOLDER / name)
+        folder = self.root / "ledger" / ledger_columns.FOLDER
+        for name in self.storage.names(folder):
+            day_name, _, ending = name.rpartition(".")
+            is_ours = ending == "txt" and is_day_directory(day_name) and self.is_file(f"{folder}/{name}")
+            if is_ours and not (self.root / "ledger" / f"{day_name}.json").is_file():
+                self.remove(folder / name)
         for day in self.recorded_days():
             record = self.recorded(day)
             if record is None or len(record.partitions) < small_partitions.LEAST:

@@ -206,6 +206,26 @@ def test_they_go_with_the_ledger_and_with_the_tenants(lake: Lake) -> None:
     assert Lake(lake.root).recorded(DAY) == record_of([*REALMS[:4]])
 
 
+def test_what_others_have_put_beside_them_stays(lake: Lake) -> None:
+    folder = columns_path(lake).parent
+    lake.record(record_of(day=date(2026, 7, 7)))
+    lake.ledger_path(date(2026, 7, 7)).unlink()  # type: ignore[union-attr]
+    for name in ("notes.md", "day=x.txt", "day=2026-07-06.txt.bak", "@eaDir/thumb", "day=2026-07-05.txt/notes"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("somebody's", encoding="utf-8")
+    (folder.parent / "notes.tmp").write_text("somebody's", encoding="utf-8")
+    (folder.parent / "old.json.tmp").mkdir()
+    with lake.workspace():
+        lake.complete_columns()
+    assert {path.name for path in folder.iterdir()} == {
+        *("notes.md", "day=x.txt", "day=2026-07-06.txt.bak", "@eaDir", "day=2026-07-05.txt", "day=2026-07-08.txt")
+    }  # fmt: skip
+    assert {path.name for path in folder.parent.iterdir()} == {
+        *("columns", "day=2026-07-08.json", "notes.tmp", "old.json.tmp")
+    }  # fmt: skip
+    assert is_believed(lake)
+
+
 def test_an_entry_that_is_none_is_named_with_its_file(lake: Lake) -> None:
     forge(columns_path(lake), 1, lambda line: line.replace('"error": 1', '"error": "1"', 1))
     told = lake.recorded(DAY)
