@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from analytics.extraction.encode import parquet_writer
 from analytics.extraction.encode.parquet_writer import ROW_GROUP_ROWS
-from analytics.lake import ledger_columns, small_partitions
+from analytics.lake import derived, ledger_columns, small_partitions
 from analytics.lake.lake import Lake, day_directory, is_day_directory, subfolders
 from analytics.lake.small_partitions import LEAST, order
 from analytics.model import DayRecord, Partition, PartitionInfo
@@ -245,7 +245,7 @@ def write(
     before: Mapping[date | None, DayRecord | None],
     gathering: DayCompactor,
     workspace: Path,
-) -> None:
+) -> list[str]:
     """Make the day files of the complete days that lack theirs; only under the lock, after the ledger was written.
 
     Superseded files stay until the next run: somebody may be reading them.
@@ -256,7 +256,11 @@ def write(
         before: The ledger as it was before this run.
         gathering: Rows that this run has written anyway.
         workspace: Folder for files on their way.
+
+    Returns:
+        What was in their way, in sentences for a person.
     """
+    notes: list[str] = []
     for day in days:
         record = lake.recorded(day) if day else None
         infos = small(record)
@@ -267,7 +271,10 @@ def write(
             if not any(file.digest == mark and file.is_whole for file in of_day(lake, table, day)):
                 staged = gathering.take(table, infos) or _assemble(lake, table, infos, before.get(day), workspace)
                 if staged:
-                    lake.replace(staged, _folder(lake, table, day) / f"{mark}-{staged.stat().st_size}.parquet")
+                    target = _folder(lake, table, day) / f"{mark}-{staged.stat().st_size}.parquet"
+                    with derived.skipped_where_blocked(notes):
+                        lake.replace(staged, target)
+    return notes
 
 
 def remove_stale(lake: Lake) -> None:

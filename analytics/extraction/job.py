@@ -227,11 +227,12 @@ class _Run:
             source_identity.remember(lake, identity)
             with timed(seconds, "day_files"):
                 recorded = [day for day in plan.records if plan.records[day]]
-                day_files.write(lake, [*recorded, *(taken_out - set(plan.records))], plan.records, gathering, workspace)
+                days = [*recorded, *(taken_out - set(plan.records))]
+                self._say(day_files.write(lake, days, plan.records, gathering, workspace))
             with timed(seconds, "erased"):
                 changed = {*self._written(), *self._taken_out}
                 self._say(resurfaced.take_out(lake, self._options.policy.key, workspace, changed))
-            lake.complete_columns()
+            self._say(lake.complete_columns())
         return self._result(source, plan, book, admitted.definitions)
 
     def _look_first(self, source: Source, identity: dict[str, str]) -> None:
@@ -304,7 +305,7 @@ class _Run:
                     with timed(self.seconds, "duplicates"):
                         taken_out |= self._once(duplicates, transfer, days)
                     book.record(days, {**transfer.settled, **self._without})
-                    day_files.write(self._lake, days, plan.records, gathering, workspace)
+                    self._say(day_files.write(self._lake, days, plan.records, gathering, workspace))
         finally:
             self._keep(transfer)
         return {**transfer.settled, **self._without}, taken_out
@@ -408,7 +409,7 @@ class _Run:
         return {partition: info for partition, info in self.settled.items() if info}
 
     def _say(self, sentences: list[str]) -> None:
-        self._sentences += [sentence for sentence in sentences if sentence not in self._sentences]
+        self._sentences = [*dict.fromkeys([*self._sentences, *sentences])]
 
     def _notes(self, source: Source) -> list[str]:
         notes = []

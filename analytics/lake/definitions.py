@@ -272,15 +272,17 @@ class WriteResult:
         replaced: How many realms' files; 0 when nothing changed.
         edited: Versions whose program is another than the lake had: names and numbers.
         moved: Versions that belong to another tenant than before.
+        blocked: What was in the way of files that are made of others, in sentences.
     """
 
     replaced: int
     edited: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
 
     def notes(self) -> list[str]:
         """What a person should know, in sentences."""
-        said = []
+        said = [*self.blocked]
         if self.edited:
             said.append(
                 f"{_versions(self.edited)} edited in place at the source since the last extraction; the program before is kept, "
@@ -342,10 +344,11 @@ def write(
         there = {str(lake.realm_path(table, realm)) for realm in realms}
         for left in {*lake.files(table)} - there:
             lake.remove(lake.place(left))
+    blocked: list[str] = []
     if not unread:
         simple = sent.keys() - history.realms
-        settled.remember({realm: sent[realm] for realm in simple if len(sent[realm]) == len(by_realm[realm])})
-    return WriteResult(replaced, tuple(sorted(happened[EDITED])), tuple(sorted(happened[MOVED])))
+        blocked = settled.remember({realm: sent[realm] for realm in simple if len(sent[realm]) == len(by_realm[realm])})
+    return WriteResult(replaced, tuple(sorted(happened[EDITED])), tuple(sorted(happened[MOVED])), tuple(blocked))
 
 
 def _grouped(rows: Iterable[Row], column: str) -> dict[Any, list[Row]]:

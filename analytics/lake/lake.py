@@ -18,7 +18,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from analytics.errors import LakeError
-from analytics.lake import expiry_mark, ledger, ledger_columns, small_partitions
+from analytics.lake import derived, expiry_mark, ledger, ledger_columns, small_partitions
 from analytics.lake.ledger_columns import ColumnarPartitions
 from analytics.model import DayRecord, Partition, PartitionInfo
 from analytics.storage import LakePath, place, storage_of, typed_json
@@ -288,28 +288,40 @@ class Lake:
         """Write one day's ledger file, atomically and durably; the partitions it tells of must be in their places."""
         path = self.ledger_path(entry.day)
         self.write_text(path, ledger.to_json(entry))
-        self._write_columns(entry)
+        self._write_columns(entry)  # what is in their way is said once, at the end of an extraction
 
-    def _write_columns(self, entry: DayRecord) -> None:
+    def _write_columns(self, entry: DayRecord) -> list[str]:
+        notes: list[str] = []
         path = self.ledger_path(entry.day)
         beside = ledger_columns.path_beside(path)
         made_of = self.storage.identity(str(path))
         if len(entry.partitions) >= small_partitions.LEAST and made_of:
-            self.write_text(beside, ledger_columns.of_record(entry, made_of))
+            with derived.skipped_where_blocked(notes):
+                self.write_text(beside, ledger_columns.of_record(entry, made_of))
         elif self.is_file(str(beside)):
             self.remove(beside)
+        return notes
 
-    def complete_columns(self) -> None:
-        """Write the ledger's columns of days that lack theirs, as in a lake that was copied; only under the lock."""
-        for name in self.storage.names(self.root / "ledger" / ledger_columns.FOLDER):
-            if not (self.root / "ledger" / name.replace(".txt", ".json")).is_file():
-                self.remove(self.root / "ledger" / ledger_columns.FOLDER / name)
+    def complete_columns(self) -> list[str]:
+        """Write the ledger's columns of days that lack theirs, as in a lake that was copied; only under the lock.
+
+        Returns:
+            What was in their way, in sentences for a person.
+        """
+        notes: list[str] = []
+        folder = self.root / "ledger" / ledger_columns.FOLDER
+        for name in self.storage.names(folder):
+            day_name, _, ending = name.rpartition(".")
+            is_ours = ending == "txt" and is_day_directory(day_name) and self.is_file(f"{folder}/{name}")
+            if is_ours and not (self.root / "ledger" / f"{day_name}.json").is_file():
+                self.remove(folder / name)
         for day in self.recorded_days():
             record = self.recorded(day)
             if record is None or len(record.partitions) < small_partitions.LEAST:
                 continue
             if not (isinstance(record.partitions, ColumnarPartitions) and record.partitions.is_exact):
-                self._write_columns(record)
+                notes += self._write_columns(record)
+        return notes
 
     def write_text(self, target: LakePath, text: str) -> None:
         """Write a small file, atomically and durably.

@@ -153,7 +153,11 @@ def read(storage: Storage, ledger_path: LakePath, day: date | None) -> DayRecord
             return None
         often, seldom = body.decode().splitlines()
         partitions = ColumnarPartitions(path, day, often, seldom, is_exact=now == made_of)
-        return ledger.of_facts(typed_json.fields(partitions.told["facts"]), day, partitions)
+        facts = typed_json.fields(partitions.told["facts"])
+        days = {typed_json.day_or_none(facts["day"]), typed_json.day_or_none(partitions.told["day"])}
+        if days != {day} or facts["format"] != ledger.FORMAT:  # what the ledger's own file is refused for
+            return None
+        return ledger.of_facts(facts, day, partitions)
     except (OSError, *typed_json.WRONG):
         return None
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from analytics.lake import schema
+from analytics.lake import derived, schema
 from analytics.lake.lake import PART, Lake, realm_directory
 from analytics.sql import Row
 from analytics.storage import is_same_file, typed_json
@@ -63,12 +63,16 @@ class SettledPrograms:
             for name in _names(self._lake, folder)
         }
 
-    def remember(self, made_of: Mapping[str | None, Sequence[Row]]) -> None:
+    def remember(self, made_of: Mapping[str | None, Sequence[Row]]) -> list[str]:
         """Write down whose files were made of what, where that has changed; only under the lock.
 
         Args:
             made_of: Rows of the tenants that have no others in their files.
+
+        Returns:
+            What was in the way, in sentences for a person.
         """
+        notes: list[str] = []
         found: dict[str, _Settled] = {}
         for realm, rows in made_of.items():
             folder = realm_directory(realm)
@@ -84,8 +88,10 @@ class SettledPrograms:
         if found != self._told:
             told = {folder: [of.digest, *of.marks] for folder, of in sorted(found.items())}
             text = json.dumps({"format": FORMAT, "tenants": told}, indent=0)
-            self._lake.write_text(self._lake.root / "ledger" / NAME, text + "\n")
+            with derived.skipped_where_blocked(notes):
+                self._lake.write_text(self._lake.root / "ledger" / NAME, text + "\n")
             self._told = found
+        return notes
 
     def _are_there(self, folder: str, told: _Settled) -> bool:
         names = _names(self._lake, folder)

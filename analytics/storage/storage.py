@@ -355,8 +355,12 @@ class LocalStorage(Storage):
         shutil.rmtree(base, ignore_errors=True)
         folder = base / f"run-{os.getpid()}"
         try:
-            for leftover in (*root.glob("*.json.*.tmp"), *(root / small_files).glob("*.tmp")):  # of earlier versions
-                leftover.unlink(missing_ok=True)
+            for leftover in (
+                *root.glob("*.json.*.tmp"),
+                *(root / small_files).glob("*.json*.tmp"),
+            ):  # of earlier versions
+                if leftover.is_file():
+                    leftover.unlink(missing_ok=True)
             folder.mkdir(parents=True)
             yield folder
         except OSError as error:

@@ -140,6 +140,43 @@ def test_rows_lie_in_the_order_of_their_realms_and_of_the_partitions(many: Lake)
         assert pq.ParquetFile(file.path).read().to_pylist() == expected
 
 
+def test_what_lies_in_the_place_of_a_derived_file_is_named_and_stays_and_the_extraction_goes_on(
+    many_source: Table, many: Lake
+) -> None:
+    many_source.define({"rules": []}, realmId="tenant-9")
+    ledger_folder = Path(str(many.root / "ledger"))
+    columns = ledger_folder / "columns"
+    of_day, settled = columns / f"{day_directory(DAY)}.txt", ledger_folder / "settled-programs.json"
+    days = Path(str(many.root / "days"))
+    of_day.unlink()
+    shutil.rmtree(days)
+    for path in (of_day, settled, columns / "@eaDir"):
+        (path / "x").mkdir(parents=True)
+    days.write_text("somebody's", encoding="utf-8")
+
+    def said() -> list[str]:
+        notes = many_source.extract(many, force=True).notes
+        return [place for note in notes for place in re.findall(r"is in the way at (\S+):", note)]
+
+    assert sorted(said()) == sorted(map(str, (of_day, settled, days)))
+    assert all((path / "x").is_dir() for path in (of_day, settled, columns / "@eaDir"))
+    shutil.rmtree(columns)
+    columns.write_text("somebody's", encoding="utf-8")
+    assert sorted(said()) == sorted(map(str, (columns, settled, days)))
+    assert columns.read_text(encoding="utf-8") == days.read_text(encoding="utf-8") == "somebody's"
+    blocked = answers(Warehouse(many))
+    assert len(blocked["executions"]) == 2 * 3 * REALMS
+    assert failed(many) == {}
+    for path in (columns, days):
+        path.unlink()
+    shutil.rmtree(settled)
+    assert many_source.extract(many).notes == []
+    assert settled.is_file()
+    assert len([*columns.iterdir()]) == 2
+    assert len(found(many)) == 4
+    assert answers(Warehouse(many)) == blocked
+
+
 def test_large_partitions_stay_out(table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(small_partitions, "SMALL_ROWS", 4)
     table.execute(MANY_ROWS, [REALMS])

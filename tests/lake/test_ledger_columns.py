@@ -130,6 +130,9 @@ UNBELIEVED: dict[str, Callable[[Lake], None]] = {
     "with words for counts": lambda lake: forge(columns_path(lake), 0, lambda line: line.replace("1003", '"3"')),
     "with a row less": lambda lake: forge(columns_path(lake), 0, lambda line: line.replace("1003, ", "")),
     "with a tenant twice": lambda lake: forge(columns_path(lake), 0, lambda line: line.replace("tenant-3", "tenant-4")),
+    "of a newer ledger": lambda lake: forge(columns_path(lake), 0, lambda line: line.replace('"format": 1', '"format": 2')),
+    "of another day": lambda lake: forge(columns_path(lake), 0, lambda line: line.replace('"2026-07-08"', '"2026-07-07"')),
+    "of two days": lambda lake: forge(columns_path(lake), 0, lambda line: line.replace('"2026-07-08"', '"2026-07-07"', 1)),
     "no text": lambda lake: forge(columns_path(lake), 0, lambda line: line.replace("tenant-3", "\\ud800")),
     "a folder": lambda lake: (columns_path(lake).unlink(), columns_path(lake).mkdir())[1],
 }  # fmt: skip
@@ -163,6 +166,21 @@ def test_the_ledger_is_believed_where_the_columns_are_of_another_version_of_it(l
     assert Lake(lake.root).recorded(DAY) is None
 
 
+def test_a_day_whose_files_are_of_another_day_is_refused_with_and_without_them(lake: Lake) -> None:
+    other = date(2026, 7, 7)
+    lake.record(record_of(day=other))
+    shutil.copyfile(str(lake.ledger_path(other)), str(lake.ledger_path(DAY)))
+    shutil.copyfile(columns_path(lake, other), columns_path(lake))
+    for has_columns in (True, False):
+        fresh = Lake(lake.root)
+        assert fresh.recorded(DAY) is None
+        assert fresh.recorded(other) == record_of(day=other)
+        days = Warehouse(fresh).sql("select day, count(*) from partitions group by day").fetchall()
+        assert days == [(other, len(REALMS))]
+        if has_columns:
+            columns_path(lake).unlink()
+
+
 def test_a_copied_lake_has_them_by_content_and_an_extraction_makes_them_its_own(lake: Lake, tmp_path: Path) -> None:
     shutil.copytree(str(lake.root), tmp_path / "copy")
     copied = Lake(tmp_path / "copy")
@@ -186,6 +204,26 @@ def test_they_go_with_the_ledger_and_with_the_tenants(lake: Lake) -> None:
     lake.complete_columns()
     assert not columns_path(lake).parent.exists()
     assert Lake(lake.root).recorded(DAY) == record_of([*REALMS[:4]])
+
+
+def test_what_others_have_put_beside_them_stays(lake: Lake) -> None:
+    folder = columns_path(lake).parent
+    lake.record(record_of(day=date(2026, 7, 7)))
+    lake.ledger_path(date(2026, 7, 7)).unlink()  # type: ignore[union-attr]
+    for name in ("notes.md", "day=x.txt", "day=2026-07-06.txt.bak", "@eaDir/thumb", "day=2026-07-05.txt/notes"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("somebody's", encoding="utf-8")
+    (folder.parent / "notes.tmp").write_text("somebody's", encoding="utf-8")
+    (folder.parent / "old.json.tmp").mkdir()
+    with lake.workspace():
+        lake.complete_columns()
+    assert {path.name for path in folder.iterdir()} == {
+        *("notes.md", "day=x.txt", "day=2026-07-06.txt.bak", "@eaDir", "day=2026-07-05.txt", "day=2026-07-08.txt")
+    }  # fmt: skip
+    assert {path.name for path in folder.parent.iterdir()} == {
+        *("columns", "day=2026-07-08.json", "notes.tmp", "old.json.tmp")
+    }  # fmt: skip
+    assert is_believed(lake)
 
 
 def test_an_entry_that_is_none_is_named_with_its_file(lake: Lake) -> None:
