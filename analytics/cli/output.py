@@ -40,11 +40,14 @@ def write_parquet(table: pa.Table, target: Path | IO[bytes]) -> None:
     """A table as a Parquet file that says who wrote it.
 
     Floating columns, and nested ones, have no statistics: NaN is not in those, and DuckDB, for whom it is the largest number, would
-    not look for one where they say that nothing is as large.
+    not look for one where they say that nothing is as large. What Parquet has no type for (intervals) is text as DuckDB writes it.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    for place, field in enumerate(table.schema):
+        if not _is_storable(field.type):
+            table = table.set_column(place, field.name, _as_text(table.column(place)))
     marked = table.replace_schema_metadata({**(table.schema.metadata or {}), MARK: __version__.encode()})
     exact = [
         field.name
@@ -52,6 +55,23 @@ def write_parquet(table: pa.Table, target: Path | IO[bytes]) -> None:
         if not pa.types.is_floating(field.type) and not pa.types.is_nested(field.type)
     ]
     pq.write_table(marked, str(target) if isinstance(target, Path) else target, write_statistics=exact)
+
+
+def _is_storable(kind: pa.DataType) -> bool:
+    """Parquet has such a type, and such ones of all that is in it."""
+    import pyarrow as pa
+
+    if pa.types.is_interval(kind) or (pa.types.is_struct(kind) and not kind.num_fields):
+        return False
+    return all(_is_storable(kind.field(place).type) for place in range(kind.num_fields))
+
+
+def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    import duckdb
+    import pyarrow as pa
+
+    rows = duckdb.connect().from_arrow(pa.table({"value": column}))
+    return rows.select(duckdb.ColumnExpression("value").cast("VARCHAR").alias("value")).to_arrow_table().column("value")
 
 
 def ensure_ours(path: Path, columns: Sequence[str], *, overwrite: bool) -> None:

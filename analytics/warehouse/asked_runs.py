@@ -183,6 +183,7 @@ class _SumRow:
     power_2: float
     power_3: float
     power_4: float
+    last_key: str | None
 
     @property
     def powers(self) -> tuple[float, float, float, float]:
@@ -198,6 +199,7 @@ class Gathered:
         labels: Names of the keys.
         types: Their types in Arrow.
         keys: Values of the keys of each group; groups in the order of these.
+        last_keys: Texts of the last one as DuckDB writes them, which a base is named by; only where one is; ``None`` for NULL.
         tallies: Of each group by side; a side without a logged row is missing.
         users: Distinct logged users of each group, of the side with fewer; only where they were asked for.
         shared_users: Users with rows on both sides, and users with any; ``None`` where nothing is compared.
@@ -207,6 +209,7 @@ class Gathered:
     labels: tuple[str, ...]
     types: tuple[pa.DataType, ...]
     keys: list[tuple[Any, ...]]
+    last_keys: list[str | None]
     tallies: list[dict[int, Tally]]
     users: list[int] | None
     shared_users: tuple[int, int] | None
@@ -253,10 +256,12 @@ def _gather(
     with _view(connection, _projected(rows, question, by, where)):
         found = [_SumRow(*row) for row in asked("sums").fetchall()]
         groups: list[tuple[Any, ...]] = []
+        last_keys: list[str | None] = []
         tallies: list[dict[int, Tally]] = []
         for row in found:
             if row.number > len(groups):
                 groups.append(() if not by else (row.key,) if len(by) == 1 else tuple(row.key))
+                last_keys.append(row.last_key)
                 tallies.append({})
             rate = rates[row.side if question.versus else THIS].get(row.realm_id, DEFAULT_SAMPLE_RATE)
             tallies[row.number - 1].setdefault(row.side, Tally()).add(row, rate)
@@ -273,6 +278,7 @@ def _gather(
         tuple(one.text for one in by),
         tuple(column.type for column in schema),
         groups,
+        last_keys,
         tallies,
         users,
         shared,
@@ -333,13 +339,13 @@ def _projected(
         rows = rows.filter(where.parsed())
     values = [one.parsed() for one in by]
     group = values[0] if len(values) == 1 else FunctionExpression("row", *values) if values else Constant(True)
-    side = Constant(THIS)
+    side, last_key = Constant(THIS), Constant(None).cast("VARCHAR")
     if question.versus is not None:
         within = _within(question.window)
         side = CaseExpression(within, Constant(THIS)).otherwise(Constant(OTHER)) if within is not None else side
     elif question.base is not None:
-        is_base = values[-1].cast("VARCHAR") == Constant(question.base)
-        side = CaseExpression(is_base, Constant(OTHER)).otherwise(Constant(THIS))
+        last_key = values[-1].cast("VARCHAR")
+        side = CaseExpression(last_key == Constant(question.base), Constant(OTHER)).otherwise(Constant(THIS))
 
     def only_for(name: str, what: str, kind: str) -> duckdb.Expression:
         return Column(name) if what in question.what else Constant(None).cast(kind)
@@ -347,6 +353,7 @@ def _projected(
     return rows.select(
         group.alias("grp"),
         side.alias("side"),
+        last_key.alias("last_key"),
         *map(Column, ("realm_id", "external_user_id", "status", "sampled", "sample_weight", "points")),
         only_for("points", "points", "DOUBLE").alias("paid_points"),
         only_for("duration_ms", "duration", "DOUBLE").alias("duration_ms"),

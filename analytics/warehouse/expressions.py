@@ -2,7 +2,7 @@
 
 A text is not searched for bad words. DuckDB's own parser reads the statement that it would become, and what it read must be that
 statement with one expression in it; then the expression is walked. What is left is a computation on one row: it reads no file
-and no other table, adds no rows, answers the same each time, and does nothing.
+and no other table, adds no rows, answers the same each time, makes nothing as long as a number says, and does nothing.
 """
 
 from __future__ import annotations
@@ -33,6 +33,12 @@ _REFUSED: Final = {
 }
 _OF_THE_SESSION: Final = ("getvariable", "current_setting")
 """What they tell is nothing of a run."""
+_AS_LONG_AS_ASKED: Final = (
+    "array_reduce", "array_resize", "bar", "bitstring", "equi_width_bins", "format", "generate_series", "list_reduce",
+    "list_resize", "lpad", "printf", "range", "reduce", "repeat", "rpad",
+)  # fmt: skip
+"""What they make is as long as a number says, or doubles with each element: lists and texts of gigabytes for every row, which
+no limit of DuckDB's memory stops in time."""
 _REPAIR: Final = (
     "give one expression over the columns of executions, such as dayname(created_at); describe('executions') lists them"
 )
@@ -197,6 +203,8 @@ def _check_function(connection: duckdb.DuckDBPyConnection, name: str, told: str,
         raise QueryError(f"{told}: {name}() {told_kind}", hint=_REPAIR)
     if name in _OF_THE_SESSION:
         raise QueryError(f"{told}: {name}() tells nothing of a run", hint=_REPAIR)
+    if name in _AS_LONG_AS_ASKED:
+        raise QueryError(f"{told}: {name}() makes lists or texts of any length", hint=_REPAIR)
     if any(kind == "scalar" and stability == "VOLATILE" for kind, stability, _ in known):
         raise QueryError(f"{told}: {name}() answers otherwise each time, or does something", hint=_REPAIR)
     for kind, _, definition in known:

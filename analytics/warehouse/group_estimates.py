@@ -8,7 +8,7 @@ Sampling*, 1992, section 10.3), and a mean per run is the ratio of two such tota
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -68,14 +68,19 @@ class GroupEstimates:
     is_base: bool = False
 
 
-def estimate_groups(question: Question, found: Gathered) -> list[GroupEstimates]:
+def estimate_groups(question: Question, found: Gathered, hidden: Collection[int] = ()) -> list[GroupEstimates]:
     """Estimates of every group that has a logged row, in the order of their keys.
+
+    Args:
+        question: What was asked.
+        found: What the lake answered.
+        hidden: Places of groups that nobody is to see: no other is compared with them, and no refusal names them.
 
     Raises:
         UnknownNameError: No group has the value that the others are to be compared with.
     """
     if question.base is not None:
-        return _against_bases(question, found, question.base)
+        return _against_bases(question, found, question.base, hidden)
     groups = []
     for keys, sides in zip(found.keys, found.tallies, strict=True):
         this, other = (
@@ -86,21 +91,23 @@ def estimate_groups(question: Question, found: Gathered) -> list[GroupEstimates]
     return groups
 
 
-def _against_bases(question: Question, found: Gathered, base: str) -> list[GroupEstimates]:
+def _against_bases(question: Question, found: Gathered, base: str, hidden: Collection[int]) -> list[GroupEstimates]:
     """Each group beside the one that has the same keys but for the last."""
     all_sides = list(zip(found.keys, found.tallies, strict=True))
     bases = {_key(keys[:-1]): _Numbers(sides[OTHER]) for keys, sides in all_sides if OTHER in sides}
     if all_sides and not bases:
-        last = list(dict.fromkeys(str(keys[-1]) for keys in found.keys))
+        texts = (text for at, text in enumerate(found.last_keys) if at not in hidden)
+        last = list(dict.fromkeys(text for text in texts if text is not None))  # NULL is no base
         named = ", ".join(map(repr, last[:_MOST_NAMED])) + (" …" if len(last) > _MOST_NAMED else "")
+        there = f"{did_you_mean(base, last)}there are {named}; " if last else ""
         raise UnknownNameError(
-            f"no logged row has {question.by[-1]} = {base!r}",
-            hint=f"{did_you_mean(base, last)}there are {named}; a window is written 2026-07-03..2026-07-04",
+            f"no logged row has {question.by[-1]} = {base!r}", hint=f"{there}a window is written 2026-07-03..2026-07-04"
         )
+    told = {_key(keys[:-1]) for at, (keys, sides) in enumerate(all_sides) if OTHER in sides and at not in hidden}
     return [
         replace(_group(question, keys, bases[_key(keys[:-1])], None), is_base=True)
         if OTHER in sides
-        else _group(question, keys, _Numbers(sides[THIS]), bases.get(_key(keys[:-1])))
+        else _group(question, keys, _Numbers(sides[THIS]), bases[same] if (same := _key(keys[:-1])) in told else None)
         for keys, sides in all_sides
     ]
 

@@ -173,6 +173,13 @@ def test_a_file_of_an_answer_hides_no_number_that_is_none(tmp_path):
     assert pq.read_metadata(target).row_group(0).column(1).statistics.max == 2
 
 
+def test_what_parquet_has_no_type_for_is_text_in_the_file(tmp_path):
+    target = tmp_path / "answer.parquet"
+    asked = "select interval 1 day as a, 2 as b, [interval 1 hour] as c, {'d': null::interval} as d from range(2)"
+    write_parquet(duckdb.sql(asked).to_arrow_table(), target)
+    assert duckdb.sql(f"from '{target}'").fetchall() == [("1 day", 2, "['01:00:00']", "{'d': NULL}")] * 2
+
+
 def test_without_a_source_nothing_is_waited_for(monkeypatch, tmp_path, capsys):
     for name in ("ANALYTICS_DATABASE_URL", "DATABASE_URL", "PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGDATABASE"):
         monkeypatch.delenv(name, raising=False)

@@ -316,6 +316,14 @@ HOSTILE = [
     ("nextval('x')", "each time"),
     ("getvariable('executions_files')", "nothing of a run"),
     ("current_setting('temp_directory')", "nothing of a run"),
+    ("range(100000000)", "of any length"),
+    ("len(Generate_Series(1, 100000000))", "of any length"),
+    ("main.repeat(status, 100000000)", "of any length"),
+    ("lpad(status, 100000000, 'x')", "of any length"),
+    ("list_resize([status], 100000000)", "of any length"),
+    ("format('{:>100000000}', status)", "of any length"),
+    ("status.rpad(100000000, 'x')", "of any length"),
+    ("list_reduce([1, 2, 3], lambda a, b: a || b, status)", "of any length"),
     ("a\0b", "NUL"),
     ("a\ud800b", "half a letter"),
     ("", "is empty"),
@@ -407,6 +415,38 @@ def test_groups_of_few_users_are_left_out_and_never_one_alone(
     assert "left out" in " ".join(few.notes)
     monkeypatch.setenv("ANALYTICS_MIN_USERS", "2")
     assert opened.estimate("runs", by="external_user_id").frame.empty
+
+
+def test_a_group_of_few_users_is_not_told_by_those_that_are_compared_with_it(opened: OpenLake) -> None:
+    [(smallest, users), *_] = opened.sql(
+        "select external_game_id, count(distinct external_user_id) from executions where external_game_id is not null "
+        "group by all order by 2"
+    ).fetchall()
+    found = opened.estimate("points", by="external_game_id", versus=smallest, min_users=users + 1)
+    assert len(found.frame)
+    assert found.frame.filter(regex="versus|difference|ratio|is_significant").isna().all(axis=None)
+    assert f"rests on enough users (min_users={users + 1})" in " ".join(found.notes)
+    seen = opened.estimate("points", by="external_game_id", versus=smallest, min_users=1).frame
+    assert seen.loc[seen["external_game_id"] != smallest, "versus_value"].notna().all()
+
+
+def test_a_refusal_names_no_group_of_few_users(opened: OpenLake) -> None:
+    with pytest.raises(UnknownNameError) as told:
+        opened.estimate("points", by="external_user_id", versus="nobody", min_users=5)
+    assert "there are" not in str(told.value)
+    with pytest.raises(UnknownNameError, match="there are"):
+        opened.estimate("points", by="external_user_id", versus="nobody", min_users=1)
+
+
+@pytest.mark.parametrize("key", ["points > 5", "date_trunc('day', created_at)", "points * 1e20", "[status]"])
+def test_every_value_that_a_refusal_names_can_be_compared_with(opened: OpenLake, key: str) -> None:
+    by = ["external_game_id", key]
+    with pytest.raises(UnknownNameError) as told:
+        opened.estimate("runs", by=by, versus="no such value")
+    named = re.findall(r"'((?:[^'\\]|\\.)*)'", told.value.hint.split("there are")[1].split(";")[0])
+    assert named
+    for value in named:
+        assert opened.estimate("runs", by=by, versus=value).frame["versus_value"].notna().any()
 
 
 def test_what_is_not_in_the_lake_is_said(opened: OpenLake) -> None:

@@ -56,7 +56,7 @@ def sentences(
         )
     if any(one.grade == "too few" for group in groups for one in group.estimates.values()):
         told.append("○ too few: too few rows, or too wide an interval, to use the number.")
-    return told + (_compared(question, found, groups) if found.shared_users else [])
+    return told + (_compared(question, found, groups, min_users) if found.shared_users else [])
 
 
 def _held(lake: Warehouse, span: Span, which: str) -> list[str]:
@@ -95,7 +95,7 @@ def _named(days: Sequence[date]) -> str:
     return ", ".join(map(str, days[:_MOST_NAMED])) + (" …" if len(days) > _MOST_NAMED else "")
 
 
-def _compared(question: Question, found: Gathered, groups: Sequence[GroupEstimates]) -> list[str]:
+def _compared(question: Question, found: Gathered, groups: Sequence[GroupEstimates], min_users: int) -> list[str]:
     """What the intervals of differences rest on."""
     told = []
     counted = [name for name in question.names if name in ("est_runs", "est_points_sum")]
@@ -115,16 +115,17 @@ def _compared(question: Question, found: Gathered, groups: Sequence[GroupEstimat
             "them."
         )
     shared, users = found.shared_users or (0, 0)
-    if shared and len(counted) < len(question.names):
+    compared = sum(bool(group.compared) for group in groups)
+    if shared and compared and len(counted) < len(question.names):
         told.append(
             f"{shared:,} of {users:,} logged users have rows on both sides and count there as if they were others: where users "
             "stay as they are, the intervals are rather too wide."
         )
-    compared = sum(bool(group.compared) for group in groups)
     alone = sum(not group.compared and not group.is_base for group in groups)
     if question.base is not None and alone:
+        which = f" that rests on enough users (min_users={min_users})" if min_users > 1 else ""
         told.append(
-            f"{write.counted(alone, 'group')} without one of {question.by[-1]} = {question.base!r} to compare with."
+            f"{write.counted(alone, 'group')} without one of {question.by[-1]} = {question.base!r}{which} to compare with."
         )
     if compared >= _MANY:
         told.append(

@@ -252,8 +252,8 @@ def answer(lake: Warehouse, question: Question, min_users: int = 1) -> Estimated
         QueryError: An expression is none, or cannot be computed of a row.
     """
     found = gather(lake, question, count_users=min_users > 1)
-    groups = estimate_groups(question, found)
     few = _few(found, min_users)
+    groups = estimate_groups(question, found, few)
     shown = [group for at, group in enumerate(groups) if at not in few]
     notes = estimate_notes.sentences(lake, question, found, shown, left_out=len(few), min_users=min_users)
     return Estimated(question, found.labels, _ordered(shown, question, found.types), notes, found.types)

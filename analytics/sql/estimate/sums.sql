@@ -30,7 +30,8 @@ with paid as not materialized (
          fsum(paid_points / p.unit - p.middle / p.unit) filter (where is_paid)           as power_1,
          fsum((paid_points / p.unit - p.middle / p.unit) ** 2) filter (where is_paid)    as power_2,
          fsum((paid_points / p.unit - p.middle / p.unit) ** 3) filter (where is_paid)    as power_3,
-         fsum((paid_points / p.unit - p.middle / p.unit) ** 4) filter (where is_paid)    as power_4
+         fsum((paid_points / p.unit - p.middle / p.unit) ** 4) filter (where is_paid)    as power_4,
+         min(last_key)                                                                  as last_key
     from paid r
     left join place p on p.grp is not distinct from r.grp
    group by all
