@@ -90,7 +90,7 @@ def test_days_and_cases_add_up_to_the_whole_and_winners_come_before_losers(rehea
         assert sum(part.difference.value for part in parts) == pytest.approx(found.difference.value)
         assert sum(part.logged_count for part in parts) == len(found.tried.rows)
     assert [day.name for day in found.days] == sorted(day.name for day in found.days)  # type: ignore[type-var]
-    gains = [user.difference.value for user in found.users]
+    gains = [user.difference for user in found.users]
     winners, losers = [gain for gain in gains if gain > 0], [gain for gain in gains if gain < 0]
     assert gains == sorted(winners, reverse=True) + sorted(losers)
     assert sum(move.difference.value for move in found.moved) == pytest.approx(found.difference.value)

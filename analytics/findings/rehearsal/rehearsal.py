@@ -10,7 +10,6 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -23,10 +22,9 @@ from analytics.estimates.comparisons import Relative
 from analytics.estimates.estimate import Estimate
 from analytics.findings.post_mortem.family import Family, family_runs
 from analytics.findings.post_mortem.groups import Group, group_of, run_estimate
-from analytics.findings.rehearsal.beyond import possible
 from analytics.findings.rehearsal.branch_hits import BranchHits, branch_hits
 from analytics.findings.rehearsal.drift import Drift, drift
-from analytics.findings.rehearsal.parts import PredictedFailure, Standing, Totals, Unknown
+from analytics.findings.rehearsal.parts import PredictedFailure, Standing, Totals, Unknown, UserRows
 from analytics.findings.rehearsal.rehearsed_runs import MOST_RUNS, RehearsedRuns, RunInputs
 from analytics.findings.rehearsal.run_time import RunTime, run_time
 from analytics.findings.rehearsal.transitions import Transition, transitions
@@ -350,23 +348,14 @@ class Rehearsal:
         return sorted(found, key=lambda part: -abs(part.difference.value))
 
     @cached_property
-    def users(self) -> list[Totals]:
-        """The users who win most, then those who lose most, among the tried runs."""
+    def users(self) -> list[UserRows]:
+        """The users whose tried logged rows win most, then those whose lose most: sums of the log, which estimate nothing."""
         rows = self._decided
-        gains = ((rows["low"] - rows["points"]) * rows["weight"]).groupby(rows["external_user_id"]).sum()
+        beyond = (rows["low"] - rows["points"]).groupby(rows["external_user_id"])
+        gains, counts = beyond.sum(), beyond.size()
         ordered = gains[~np.isclose(gains, 0.0)].sort_values(ascending=False, kind="stable")
         winners, losers = ordered[ordered > 0].index[:_MOST_USERS], ordered[ordered < 0].index[::-1][:_MOST_USERS]
-        of = _texts(rows["external_user_id"])
-        points, would, weight = (rows[name].to_numpy(float) for name in ("points", "low", "weight"))
-        found = []
-        for part in self._parts(of, [*winners, *losers]):
-            own = of == part.name
-            paid, then = (
-                possible(total, values, own, weight) for total, values in ((part.paid, points), (part.would, would))
-            )
-            difference = possible(part.difference, would - points, own, weight)
-            found.append(replace(part, paid=paid, would=then, difference=difference))
-        return found
+        return [UserRows(str(user), int(counts[user]), float(gains[user])) for user in [*winners, *losers]]
 
     def _parts(self, of: np.ndarray, names: object) -> Iterator[Totals]:
         rows = self._decided
