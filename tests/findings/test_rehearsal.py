@@ -12,6 +12,7 @@ import pytest
 
 from analytics.demo.dsl import arith, assign, compare, lit, rule
 from analytics.findings.post_mortem.family import find_family
+from analytics.findings.rehearsal import rehearsed_runs
 from analytics.findings.rehearsal.gate import conditions
 from analytics.findings.rehearsal.rehearsal import Rehearsal
 from analytics.findings.rehearsal.rehearsed_runs import Outcomes
@@ -89,7 +90,7 @@ def test_days_and_cases_add_up_to_the_whole_and_winners_come_before_losers(rehea
         assert sum(part.difference.value for part in parts) == pytest.approx(found.difference.value)
         assert sum(part.logged_count for part in parts) == len(found.tried.rows)
     assert [day.name for day in found.days] == sorted(day.name for day in found.days)  # type: ignore[type-var]
-    gains = [user.difference.value for user in found.users]
+    gains = [user.difference for user in found.users]
     winners, losers = [gain for gain in gains if gain > 0], [gain for gain in gains if gain < 0]
     assert gains == sorted(winners, reverse=True) + sorted(losers)
     assert sum(move.difference.value for move in found.moved) == pytest.approx(found.difference.value)
@@ -185,3 +186,55 @@ def test_that_no_logged_run_is_paid_otherwise_bounds_how_seldom_and_not_how_much
     decided = jackpot.tried.rows[jackpot.tried.rows["is_decided"].to_numpy(bool)]
     unseen = jackpot.changed.high * decided["weight"].sum()
     assert jackpot.difference.high == pytest.approx(unseen * (1_000_000 - decided["points"].min()))
+
+
+def test_what_ran_pays_what_was_paid_however_much_a_cut_trace_leaves_out(planted: Planted, rehearse: Make) -> None:
+    """The traces of the story are cut before the rule that pays, and the program never runs again to its end."""
+    base = rehearse("long_traces", 2)
+    came = base.tried.rows.loc[base.tried.rows["label"] == "v2", "created_at"].min().to_pydatetime()
+    program = replace(base.program, ast=dict(base.program.ast))  # the same words in another file
+    own = Rehearsal(base.lake, base.family, program, came, UNTIL)
+    beside = Rehearsal(base.lake, base.family, program, came, UNTIL, beside=("v2", base.program))
+    logged = {row["execution_id"]: row for row in planted.runs(story("long_traces")).to_pylist()}
+    for found in (own, beside):
+        rows = found.tried.rows
+        paid = [logged[execution] for execution in rows["execution_id"]]
+        assert len(rows) > 50 and rows["visits"].isna().any(), "the story must have traces that do not tell the end"
+        assert rows["is_decided"].all() and rows["code"].isna().all() and not found.unknown
+        assert (
+            rows["low"].tolist() == rows["high"].tolist() == rows["points"].tolist() == [run["points"] for run in paid]
+        )
+        assert rows["would_case"].tolist() == [run["case_name"] for run in paid]
+        for nothing in (found.difference, found.worst, found.changed, *(day.difference for day in found.days)):
+            assert nothing.low == nothing.value == nothing.high == 0
+        assert not any(one.refuses(found) for one in conditions(["points>0%", "points<0%", "changed>0%", "failures"]))
+    # Of version 1's runs the log does not tell what version 2 pays; of its own it does.
+    both = base.tried.rows
+    assert (
+        not both.loc[both["label"] == "v1", "is_decided"].all() and both.loc[both["label"] == "v2", "is_decided"].all()
+    )
+
+
+def test_a_version_edited_in_place_is_not_taken_for_the_program_that_ran(
+    rehearse: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cut trace may be of either program: what was paid is then what the one before the edit pays."""
+    base = rehearse("long_traces", 2)
+    edited = replace(base.program, replaced_at=UNTIL)
+    monkeypatch.setattr(rehearsed_runs, "past_definitions", lambda *_: [edited])
+    found = Rehearsal(base.lake, base.family, base.program, FIRST, UNTIL)
+    rows = found.tried.rows
+    assert not rows.loc[rows["label"] == "v2", "is_decided"].all()
+
+
+def test_the_worst_case_is_never_narrower_than_the_difference(rehearse: Make) -> None:
+    base = rehearse("weekend", 1)
+    jackpot = rule(compare("data.steps", ">=", 10**9), assign(1_000_000, "Jackpot"))
+    draft = drafted(base.program, lambda ast: {**ast, "rules": [jackpot, *ast["rules"]]})
+    found = Rehearsal(base.lake, base.family, draft, base.since, base.until)
+    rows = found.tried.rows
+    some = base.of(draft)
+    vars(some)["tried"] = replace(found.tried, rows=rows.assign(is_decided=[n % 3 > 0 for n in range(len(rows))]))
+    for one in (found, some):
+        assert one.changed.value == 0 < one.difference.high
+        assert one.worst.low <= one.difference.low < one.difference.high <= one.worst.high

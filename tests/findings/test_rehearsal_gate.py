@@ -66,6 +66,7 @@ class Found:
     tried: Any = field(default_factory=tried)
     program: Any = field(default_factory=paying)
     beside: tuple[str, Any] | None = None
+    is_same: bool = False
 
 
 def refused(text: str, **given: Any) -> list[str]:

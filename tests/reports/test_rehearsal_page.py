@@ -59,6 +59,12 @@ def drafted(
     return RehearsalReport(inquiry, "next.json", **options)
 
 
+def otherwise(report: RehearsalReport) -> RehearsalReport:
+    """The same runs with a program that says something else and pays them all the same."""
+    never = rule(compare(lit(1), "==", 2), assign(5, "Never"))
+    return drafted(report, lambda ast: {**ast, "rules": [never, *ast["rules"]]})
+
+
 def test_a_version_that_pays_more_is_said_with_its_interval_and_what_it_rests_on(
     planted: Planted, rehearse: Make
 ) -> None:
@@ -82,10 +88,15 @@ def test_a_version_that_pays_more_is_said_with_its_interval_and_what_it_rests_on
 
 
 def test_a_program_that_pays_no_run_otherwise_is_not_said_to_change_nothing(rehearse: Make) -> None:
-    base = rehearse("weekend", 1)
+    base = otherwise(rehearse("weekend", 1))
     said = base.head().text
     assert re.search(r"no run is paid otherwise; of all runs up to 0\.\d+\s% may be", said)
     assert "None of the tried runs is paid otherwise." in base.changed().text
+
+
+def test_the_program_that_ran_is_said_to_change_nothing(rehearse: Make) -> None:
+    said = rehearse("weekend", 1).head().text
+    assert "no run is paid otherwise: it says the same as what paid them." in said and "may be" not in said
 
 
 def test_runs_that_cannot_be_decided_are_said_with_the_worst_that_they_may_add(rehearse: Make) -> None:
@@ -113,7 +124,7 @@ def test_runs_that_cannot_be_decided_are_said_with_the_worst_that_they_may_add(r
 
 def test_what_no_undecided_run_shows_is_said_of_decided_ones_only(rehearse: Make) -> None:
     """The draft is the program that ran, behind a rule that only some runs reach and that reads what was not recorded."""
-    base = rehearse("weekend", 1)
+    base = otherwise(rehearse("weekend", 1))
     rows = base.inquiry.tried.rows
     tried = replace(base.inquiry.tried, rows=rows.assign(is_decided=[number % 3 > 0 for number in range(len(rows))]))
     found = Rehearsal(base.inquiry.lake, base.inquiry.family, base.inquiry.program, FIRST, UNTIL)
@@ -137,7 +148,7 @@ def test_runs_of_a_version_that_could_not_be_tried_are_said_on_top(rehearse: Mak
 
 
 def test_no_change_in_some_versions_is_not_said_of_all_runs(rehearse: Make) -> None:
-    base = rehearse("weekend", 1)
+    base = otherwise(rehearse("weekend", 1))
     [*others, last] = base.inquiry.tried.versions
     left = replace(last, tried_count=0, own_count=0, reason="its definition is not in the lake")
     found = Rehearsal(base.inquiry.lake, base.inquiry.family, base.inquiry.program, FIRST, UNTIL)
@@ -175,7 +186,7 @@ def test_what_was_paid_names_the_versions_that_paid_it(rehearse: Make) -> None:
 
 
 def test_runs_paid_the_same_in_another_case_and_failures_are_said_on_top(rehearse: Make) -> None:
-    base = rehearse("weekend", 1)
+    base = otherwise(rehearse("weekend", 1))
     rows = base.inquiry.tried.rows
     assert base.inquiry.recased_count == 0 and "another case" not in base.head().text
     found = Rehearsal(base.inquiry.lake, base.inquiry.family, base.inquiry.program, FIRST, UNTIL)

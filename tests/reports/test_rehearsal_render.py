@@ -144,10 +144,18 @@ def test_each_draft_that_has_changed_gets_a_page_and_its_conditions_are_the_comm
     [summary] = (tmp_path / "out").glob("*/summary.json")
     told = json.loads(summary.read_text(encoding="utf-8"))
     assert [why.partition(":")[0] for why in told["refused"]] == ["nodes>1"] and told["draft"] == "draft 4"
-    assert run("2026-07-12") == (0, [("Speed bonus", "up to date")]), "another week, the same draft"
+    assert run("2026-07-11") == (1, [("Speed bonus", "up to date")]), (
+        "a refused draft is refused when the job is run again"
+    )
+    assert run("2026-07-12") == (1, [("Speed bonus", "up to date")]), "another week, the same draft"
+    text = definition.read_text(encoding="utf-8")
+    definition.write_text(text.replace("nodes>1", "nodes>100000"))
+    assert run("2026-07-12") == (0, [("Speed bonus", "rendered")]), "another condition, which the page does not answer"
+    assert run("2026-07-13") == (0, [("Speed bonus", "up to date")])
+    definition.write_text(text)
     other = [replace(one, fingerprint="another") for one in newest_drafts(Warehouse(lake))]
     monkeypatch.setattr(drafts, "newest_drafts", lambda _lake: other)
-    assert run("2026-07-12") == (1, [("Speed bonus", "rendered")])
+    assert run("2026-07-13") == (1, [("Speed bonus", "rendered")])
 
 
 @pytest.mark.parametrize(

@@ -128,15 +128,18 @@ def test_few_users_are_in_no_table_no_count_and_no_summary(rehearse: Make) -> No
     assert "By how often they play" in base.who().text and "By how often they play" not in grouped.who().text
 
 
-def test_a_users_interval_holds_what_was_logged_and_no_more_than_can_be(rehearse: Make) -> None:
-    found = rehearse("half_more", 2).inquiry
-    rows = found.tried.rows
+def test_users_are_named_with_sums_of_the_log_and_no_estimate_as_the_logs_chance_chose_them(rehearse: Make) -> None:
+    base = rehearse("half_more", 2)
+    rows = base.inquiry.tried.rows
     gain = rows["low"] - rows["points"]
-    assert gain.min() >= 0 and found.users, "no tried run is paid less, so that no user can lose by what the log shows"
-    for user in found.users:
-        logged = gain[rows["external_user_id"] == user.name].sum()
-        assert logged <= user.difference.low <= user.difference.value <= user.difference.high
-        assert user.paid.low >= rows["points"][rows["external_user_id"] == user.name].sum()
+    by_hand = {user: gain[rows["external_user_id"] == user].sum() for user in set(rows["external_user_id"])}
+    found = base.inquiry.users
+    assert [user.difference for user in found] == pytest.approx(sorted(by_hand.values(), reverse=True)[:5])
+    for user in found:
+        assert user.difference == pytest.approx(by_hand[user.name])
+        assert user.logged_count == (rows["external_user_id"] == user.name).sum()
+    said = base.who().text.partition("Who wins and loses most in the tried logged rows")[2]
+    assert "Sums of these rows, and no estimates" in said and "[" not in said
 
 
 def test_the_share_that_a_cut_trace_leaves_open_is_no_other_result(rehearse: Make) -> None:

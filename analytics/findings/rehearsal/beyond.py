@@ -1,21 +1,17 @@
-"""What a program pays beyond what was paid, of a part of the runs: a day, a group of users, a user."""
+"""What a program pays beyond what was paid, of a part of the runs: a day, a group of users."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analytics.estimates import estimators
-from analytics.estimates.estimate import TAIL, Estimate
+from analytics.estimates.estimate import Estimate
 from analytics.findings.replay.paired import mean_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from analytics.estimates.arrays import Bools, Floats
-
 
 NEEDED = ["points", "low", "weight", "is_changed"]
 """Columns that say what a program pays beyond: of parts of a million rows, no others are copied."""
@@ -36,23 +32,3 @@ def beyond_per_run(rows: pd.DataFrame, reach: tuple[float, float]) -> Estimate:
         return mean_of((rows["low"] - rows["points"]).to_numpy(float), weight).as_difference()
     seldom = estimators.share_of_runs(np.zeros(len(rows), dtype=bool), weight).high
     return Estimate(0.0, seldom * reach[0], seldom * reach[1], len(rows), "too few")
-
-
-def possible(total: Estimate, values: Floats, inside: Bools, weight: Floats) -> Estimate:
-    """The total of a few runs, such as one user's, its interval within what can be.
-
-    What was logged is certain. What was not is at most so many runs (exact Poisson limit of the logged ones; Garwood, *Biometrika*
-    28, 1936), each of them with the value of some run of the whole.
-
-    Args:
-        total: Of the runs inside.
-        values, weight: Of all runs.
-        inside: Which runs it is of; at least one.
-    """
-    from scipy import special
-
-    own, known = weight[inside], float(values[inside].sum())
-    more = max(0.0, float(special.gammaincinv(len(own) + 1, 1 - TAIL)) * float(own.mean()) - len(own))
-    low = min(known + more * min(0.0, float(values.min())), total.value)
-    high = max(known + more * max(0.0, float(values.max())), total.value)
-    return replace(total, low=max(total.low, low), high=min(total.high, high))

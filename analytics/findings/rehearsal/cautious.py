@@ -22,6 +22,8 @@ def changed(found: Rehearsal) -> tuple[float, float]:
 
     An undecided one may be, and surely is where its bounds leave out what it was paid.
     """
+    if found.is_same:
+        return 0.0, 0.0
     rows = found.tried.rows
     is_decided, is_changed = (rows[name].to_numpy(bool) for name in ("is_decided", "is_changed"))
     points, low, high = (rows[name].to_numpy(float) for name in ("points", "low", "high"))

@@ -13,7 +13,7 @@ class Totals:
     """Points of some of the runs, as they were paid and as the program pays them; decided runs only.
 
     Attributes:
-        name: Of the case or user, None for none; the day.
+        name: Of the case, None for none; the day.
         logged_count: Tried logged runs.
         paid, would, difference: Estimated totals over the runs they stand for; the difference is what the program pays beyond.
     """
@@ -23,6 +23,21 @@ class Totals:
     paid: Estimate
     would: Estimate
     difference: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class UserRows:
+    """The logged rows of a user who was chosen by what these very rows differ by: they say nothing of the runs behind them.
+
+    Attributes:
+        name: Of the user.
+        logged_count: Tried logged runs that are decided.
+        difference: Points that the program pays for these rows beyond what was paid for them.
+    """
+
+    name: str
+    logged_count: int
+    difference: float
 
 
 @dataclass(frozen=True, slots=True)

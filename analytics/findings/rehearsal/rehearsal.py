@@ -10,7 +10,6 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -23,10 +22,9 @@ from analytics.estimates.comparisons import Relative
 from analytics.estimates.estimate import Estimate
 from analytics.findings.post_mortem.family import Family, family_runs
 from analytics.findings.post_mortem.groups import Group, group_of, run_estimate
-from analytics.findings.rehearsal.beyond import possible
 from analytics.findings.rehearsal.branch_hits import BranchHits, branch_hits
 from analytics.findings.rehearsal.drift import Drift, drift
-from analytics.findings.rehearsal.parts import PredictedFailure, Standing, Totals, Unknown
+from analytics.findings.rehearsal.parts import PredictedFailure, Standing, Totals, Unknown, UserRows
 from analytics.findings.rehearsal.rehearsed_runs import MOST_RUNS, RehearsedRuns, RunInputs, VersionRuns
 from analytics.findings.rehearsal.run_time import RunTime, run_time
 from analytics.findings.rehearsal.transitions import Transition, transitions
@@ -150,7 +148,8 @@ class Rehearsal:
         """What it pays beyond for a part of the decided runs.
 
         Where no logged run of the part is paid otherwise, that says how seldom one is (`estimators.share_of_runs`), and nothing of
-        how much it is then: that is bounded by what the program may pay at all.
+        how much it is then: that is bounded by what the program may pay at all. Where the program says the same as what it is held
+        against, none is.
 
         Args:
             inside: The rows of the part.
@@ -161,16 +160,24 @@ class Rehearsal:
         beyond = np.where(inside, rows["low"] - rows["points"], 0.0)
         if not inside.any() or rows["is_changed"].to_numpy(bool)[inside].any() or weight[inside].max() <= 1:
             return total_of(beyond, weight).as_difference()
-        seldom = estimators.share_of_runs(np.zeros(int(inside.sum()), dtype=bool), weight[inside]).high
-        unseen = seldom * float(weight[inside].sum())
+        may = inside & ~rows["is_same"].to_numpy(bool)
+        if not may.any():
+            return Estimate(0.0, 0.0, 0.0, int(inside.sum()), "good")
+        seldom = estimators.share_of_runs(np.zeros(int(may.sum()), dtype=bool), weight[may]).high
+        unseen = seldom * float(weight[may].sum())
         least, most = self._reach
         return Estimate(0.0, unseen * least, unseen * most, int(inside.sum()), "too few")
+
+    @cached_property
+    def is_same(self) -> bool:
+        """The program says the same as all that it is held against: no run is paid otherwise, logged or not."""
+        return bool(len(self.tried.rows)) and bool(self.tried.rows["is_same"].all())
 
     @cached_property
     def _reach(self) -> tuple[float, float]:
         """The least and the most that the program may pay beyond what a logged run was paid; infinite where nothing bounds it."""
         points = self._decided["points"].to_numpy(float)
-        if not len(points):
+        if not len(points) or self.is_same:
             return 0.0, 0.0
         low, high = (-math.inf, math.inf) if wraps(self.program) else points_bounds(self.program.ast, {})
         return min(0.0, low - float(points.max())), max(0.0, high - float(points.min()))
@@ -214,9 +221,14 @@ class Rehearsal:
         infinite where nothing bounds a run.
         """
         rows = self.tried.rows
-        ends = [self._total_of(rows[name] - rows["points"]) for name in ("low", "high")]
-        value = min(max(self.difference.value, ends[0].low), ends[1].high)
-        return Estimate(value, ends[0].low, ends[1].high, len(rows), "rough").as_difference()
+        if len(self._decided) == len(rows) and not rows["is_changed"].any():
+            return self.difference
+        low, high = (self._total_of(rows[name] - rows["points"]) for name in ("low", "high"))
+        least, most = low.low, high.high
+        if len(self._decided) and not rows["is_changed"].any():  # what no logged run shows comes on top
+            least, most = least + min(0.0, self.difference.low), most + max(0.0, self.difference.high)
+        value = min(max(self.difference.value, least), most)
+        return Estimate(value, least, most, len(rows), "rough").as_difference()
 
     def _total_of(self, values: pd.Series) -> Estimate:
         """A total that may be infinite."""
@@ -230,6 +242,8 @@ class Rehearsal:
     def worst_relative(self) -> Relative | None:
         """The same as a share of what the tried runs were paid, which has a limit only where that surely is something."""
         rows = self.tried.rows
+        if self.is_same:
+            return Relative(0.0, 0.0, 0.0)
         if not len(rows) or not rows["is_base_known"].all():  # a share of what nobody knows has no limit
             return None
         if len(self._decided) == len(rows) and not rows["is_changed"].any():
@@ -254,6 +268,8 @@ class Rehearsal:
     def changed(self) -> Estimate:
         """Share of the decided runs that the program pays otherwise."""
         rows = self._decided
+        if self.is_same:
+            return Estimate(0.0, 0.0, 0.0, len(rows), "good")
         return estimators.share_of_runs(rows["is_changed"].to_numpy(bool), rows["weight"])
 
     @cached_property
@@ -302,8 +318,9 @@ class Rehearsal:
 
     @cached_property
     def branches(self) -> list[BranchHits]:
-        """The branches of the program's rules, and how many tried runs take each."""
-        return branch_hits(self.program, self._decided)
+        """The branches of the program's rules, and how many tried runs take each, of those that are known to their end."""
+        rows = self._decided
+        return branch_hits(self.program, rows[rows["visits"].notna().to_numpy(bool)])
 
     @cached_property
     def time(self) -> RunTime:
@@ -335,23 +352,14 @@ class Rehearsal:
         return sorted(found, key=lambda part: -abs(part.difference.value))
 
     @cached_property
-    def users(self) -> list[Totals]:
-        """The users who win most, then those who lose most, among the tried runs."""
+    def users(self) -> list[UserRows]:
+        """The users whose tried logged rows win most, then those whose lose most: sums of the log, which estimate nothing."""
         rows = self._decided
-        gains = ((rows["low"] - rows["points"]) * rows["weight"]).groupby(rows["external_user_id"]).sum()
+        beyond = (rows["low"] - rows["points"]).groupby(rows["external_user_id"])
+        gains, counts = beyond.sum(), beyond.size()
         ordered = gains[~np.isclose(gains, 0.0)].sort_values(ascending=False, kind="stable")
         winners, losers = ordered[ordered > 0].index[:_MOST_USERS], ordered[ordered < 0].index[::-1][:_MOST_USERS]
-        of = _texts(rows["external_user_id"])
-        points, would, weight = (rows[name].to_numpy(float) for name in ("points", "low", "weight"))
-        found = []
-        for part in self._parts(of, [*winners, *losers]):
-            own = of == part.name
-            paid, then = (
-                possible(total, values, own, weight) for total, values in ((part.paid, points), (part.would, would))
-            )
-            difference = possible(part.difference, would - points, own, weight)
-            found.append(replace(part, paid=paid, would=then, difference=difference))
-        return found
+        return [UserRows(str(user), int(counts[user]), float(gains[user])) for user in [*winners, *losers]]
 
     def _parts(self, of: np.ndarray, names: object) -> Iterator[Totals]:
         rows = self._decided

@@ -11,7 +11,8 @@ import numpy as np
 
 from analytics.findings.post_mortem.groups import Group
 from analytics.findings.replay.replay_run import Inputs, Replayer, ReplayOutcome, read_inputs, wraps
-from analytics.findings.replay.run_evidence import Definition
+from analytics.findings.replay.run_evidence import Definition, past_definitions
+from analytics.findings.replay.says_same import says_same
 from analytics.findings.replay.trace_variants import MOST_RECORDED, find_variants
 from analytics.warehouse.warehouse import Warehouse
 
@@ -31,7 +32,7 @@ _LOOKED_AT, _LEAST_LOOKED_AT = 1.5, 5_000
 _COLUMNS = ("execution_id", "created_at", "external_user_id", "points", "case_name", "weight")
 _TRIED = (
     "label", "low", "high", "would_case", "knows_case", "code", "visits", "nodes", "own_nodes", "hits", "missing", "is_decided",
-    "is_changed", "is_own", "is_contradicted", "is_base_known",
+    "is_changed", "is_own", "is_contradicted", "is_base_known", "is_same",
 )  # fmt: skip
 
 
@@ -81,7 +82,8 @@ class RehearsedRuns:
             `program.branches` numbers them), ``missing`` (what the log does not tell), ``is_decided``,
             ``is_changed`` (decided, and paid otherwise than it was), ``is_own`` (its own program gives the run again),
             ``is_contradicted`` (its own program gives something else: what ran was another one), ``is_base_known`` (what the run
-            is held against is known). Where the program is held against another one, ``points`` and ``case_name`` are that one's.
+            is held against is known), ``is_same`` (the program says the same as what it is held against, so that no run is paid
+            otherwise, logged or not). Where the program is held against another one, ``points`` and ``case_name`` are that one's.
         versions: Of the strategy, in the order in which they ran.
         share: The part of the runs that was taken, 1 for all.
     """
@@ -198,15 +200,16 @@ class RunInputs:
 
     def _tried(self, label: str, inputs: Inputs, program: Definition, beside: Definition | None) -> pd.DataFrame:
         """Rows of ``RehearsedRuns`` of one version. What is alike for many runs is worked out once."""
-        if label not in self._own:
-            self._own[label] = _outcomes(inputs.variants.definition, inputs)
-        own, other, rows = self._own[label], _outcomes(program, inputs), inputs.rows
+        own, other, rows = self._own_outcomes(label, inputs), self._outcomes(label, inputs, program), inputs.rows
         points, case_name = rows["points"].to_numpy(float), _texts(rows["case_name"].tolist())
-        base = (
-            _Base.of(points, case_name, other)
-            if beside is None
-            else _Base.beside(points, other, _outcomes(beside, inputs))
-        )
+        is_contradicted = own.contradict(points, case_name)
+        if beside is None:
+            base = _Base.of(points, case_name, other)
+            is_same = not is_contradicted.any() and self._ran(inputs, program)
+        else:
+            base = _Base.beside(points, other, self._outcomes(label, inputs, beside))
+            is_same = says_same(program, beside)
+            base = base.alike() if is_same else base
         is_decided = np.array([one is None for one in base.missing.tolist()], dtype=bool) & np.isfinite(base.low)
         low = np.where(is_decided, base.low, base.points)
         return rows[list(_COLUMNS)].assign(
@@ -226,9 +229,35 @@ class RunInputs:
             is_decided=is_decided,
             is_changed=is_decided & ~np.isclose(base.points, low, rtol=NEAR, atol=NEAR),
             is_own=(own.low == points) & (own.high == points) & (own.case_name == case_name),
-            is_contradicted=own.contradict(points, case_name),
+            is_contradicted=is_contradicted,
             is_base_known=base.is_known,
+            is_same=is_same,
         )
+
+    def _own_outcomes(self, label: str, inputs: Inputs) -> Outcomes:
+        """What the program that ran makes of its own runs, as far as their traces tell."""
+        if label not in self._own:
+            self._own[label] = _outcomes(inputs.variants.definition, inputs)
+        return self._own[label]
+
+    def _outcomes(self, label: str, inputs: Inputs, program: Definition) -> Outcomes:
+        """What a program makes of the runs: of the one that ran the log tells it, however much a cut trace leaves out."""
+        if not self._ran(inputs, program):
+            return _outcomes(program, inputs)
+        rows = inputs.rows
+        points, case_name = rows["points"].to_numpy(float), _texts(rows["case_name"].tolist())
+        return self._own_outcomes(label, inputs).as_paid(points, case_name)
+
+    def _ran(self, inputs: Inputs, program: Definition) -> bool:
+        """The program says the same as the one that ran, which was not edited in place since, and asked its own built-in."""
+        of = inputs.variants
+        if not says_same(program, of.definition) or of.group.strategy_id is None or of.group.strategy_version is None:
+            return False
+        asked = inputs.rows["parent_strategy_id"].dropna()
+        if wraps(program) and not (asked == of.definition.built_in.strategy_id).all():
+            return False
+        past = past_definitions(self._lake, of.group.strategy_id, of.group.strategy_version)
+        return all(one.replaced_at is not None and one.replaced_at <= of.group.since for one in past)
 
 
 def quotas(logged: Mapping[str, int], most: int) -> dict[str, int]:
@@ -312,6 +341,10 @@ class _Base:
             np.where(known, tried.high, high), missing,
         )  # fmt: skip
 
+    def alike(self) -> _Base:
+        """The same where both programs say the same: whatever a run is paid, it is paid by both."""
+        return replace(self, low=self.points, high=self.points)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
@@ -346,6 +379,23 @@ class Outcomes:
         return cls(
             floats("low"), floats("high"), texts("case_name"), floats("knows_case").astype(bool), code, _is_text(code),
             floats("visits"), floats("nodes"), hits[numbers], missing, _is_text(missing),
+        )  # fmt: skip
+
+    def as_paid(self, points: Floats, case_name: Array) -> Outcomes:
+        """The same of the program that ran: what it paid is known, though a cut trace may not tell how it came to that.
+
+        A run that was surely not paid by it stays as it is.
+
+        Args:
+            points, case_name: What each run was paid.
+        """
+        is_paid = ~self.contradict(points, case_name)
+        missing = self.missing.copy()
+        missing[is_paid] = None
+        return replace(
+            self, low=np.where(is_paid, points, self.low), high=np.where(is_paid, points, self.high),
+            case_name=np.where(is_paid, case_name, self.case_name), knows_case=self.knows_case | is_paid,
+            missing=missing, is_missing=self.is_missing & ~is_paid,
         )  # fmt: skip
 
     def contradict(self, points: Floats, case_name: Array) -> Bools:

@@ -82,7 +82,7 @@ def _branches(found: Rehearsal) -> list[Body]:
     """Branches that no run can take, and those that no tried run took."""
     proven = [one for one in found.branches if one.proof is not None]
     decided = found.tried.rows[found.tried.rows["is_decided"].to_numpy(bool)]
-    tried = int(decided["code"].isna().sum())
+    tried = int((decided["code"].isna() & decided["visits"].notna()).sum())
     # Of a branch that can be taken only an absence among tried runs is known.
     unseen = [one for one in found.branches if one.proof is None and not one.logged_count] if tried else []
     body: list[Body] = []

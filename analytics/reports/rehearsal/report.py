@@ -344,6 +344,7 @@ class RehearsalReport:
             "since": found.since.isoformat(),
             "until": found.until.isoformat(),
             "state": "new" if found.failures or self.refused else "known" if found.changed.value else "quiet",
+            "conditions": [one.text for one in self._conditions],
             "refused": self.refused,
             "counts": {"new": len(self.refused)},
             "tried_count": len(found.tried.rows),

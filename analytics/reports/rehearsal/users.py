@@ -29,7 +29,11 @@ def section(shown: VisibleFacts, *, show_users: bool) -> Block:
         body.append(page.note("Users in quarters by their tried logged runs; those with as many are in one group."))
     if small:
         return page.section("who", question, [*how, small.note], "Single users are left out.", body)
-    body += [page.subhead("Who wins and loses most"), _users(shown, show_users=show_users)]
+    body += [page.subhead("Who wins and loses most in the tried logged rows"), _users(shown, show_users=show_users)]
+    chance = (
+        "Sums of these rows, and no estimates: whom the log shows most of is chance, and that chance chose these users."
+    )
+    body.append(page.note(chance))
     return page.section("who", question, how, None, body)
 
 
@@ -78,6 +82,6 @@ def _users(shown: VisibleFacts, *, show_users: bool) -> Block:
     columns = [
         Column("user", "User", kind="author", role="name"),
         Column("rows", "Tried rows", kind="count"),
-        Column("more", "Difference", kind="estimate", sign=True),
+        Column("more", "Difference in these rows", kind="exact", sign=True),
     ]
     return page.table(rows, columns)

@@ -88,6 +88,12 @@ def nothing_tried(found: Rehearsal) -> str:
 
 
 def _verdict(found: Rehearsal) -> list[Inline]:
+    if found.is_same:
+        what = "what paid them" if found.beside is None else found.beside[0]
+        return [
+            f"For the same events, {number.counted(len(found.tried.rows), 'logged run')} tried, ",
+            page.fixed("no run is paid otherwise"), f": it says the same as {what}.",
+        ]  # fmt: skip
     if found.undecided.value >= 1:
         return [page.strong("Cannot tell"), ": for none of the tried runs does the log hold what the draft reads."]
     tried = f"For the same events, {number.counted(len(found.tried.rows), 'logged run')} tried, "

@@ -32,7 +32,7 @@ from analytics.reports.render.rendering import publish_failure
 from analytics.reports.schedule import archive, cards
 from analytics.reports.schedule.cards import FAILED, Card
 from analytics.reports.schedule.definition import Definition, due_days
-from analytics.reports.schedule.drafts import drafts_of, shown_already
+from analytics.reports.schedule.drafts import drafts_of, shown_already, still_refused
 from analytics.storage import LakePath, lock, place
 from analytics.version import __version__
 from analytics.warehouse.warehouse import Warehouse
@@ -231,7 +231,7 @@ class Outcome:
         state: ``rendered``, ``up to date`` or ``failed``.
         card: What it says; of a failure, what happened.
         seconds: How long it took.
-        alarm: Why its findings fail the job; empty when they do not, or when it was there before.
+        alarm: Why its findings fail the job; empty when they do not, or when it was there before, unless it refuses a draft.
         said: Of a failure, for the log: the last words of its process, also what its page may not show.
     """
 
@@ -259,7 +259,7 @@ class RunResult:
 
     @property
     def exit_code(self) -> int:
-        """3 when a report failed, 1 when findings of a new one fail the job, else 0."""
+        """3 when a report failed, 1 when findings of a new one fail the job or a draft is still refused, else 0."""
         if any(outcome.state == "failed" for outcome in self.outcomes):
             return ReportError.exit_code
         return 1 if any(outcome.alarm for outcome in self.outcomes) else 0
@@ -392,10 +392,9 @@ class _Runner:
         inputs = fingerprint(planned, self.ledger, self.lost)
         planned = replace(planned, card=replace(planned.card, inputs=inputs))
         if not self.force and is_current(planned, {inputs, fingerprint(planned, self.ledger) if self.lost else inputs}):
-            card = cards.read(planned.target) or planned.card
-            return Outcome(job, "up to date", card, time.monotonic() - began)
+            return self._up_to_date(job, planned, planned.target, began)
         if job.draft and not self.force and (last := shown_already(planned, self.out, job.draft)) is not None:
-            return Outcome(job, "up to date", cards.read(last) or planned.card, time.monotonic() - began)
+            return self._up_to_date(job, planned, last, began)
         words = ""
         try:
             card, words = self._render(planned, 60 * job.definition.timeout_minutes)
@@ -411,6 +410,11 @@ class _Runner:
         wanted = "new" if planned.text("fail_on") else job.definition.fail_on
         alarm = cards.alarm(card, self.fail_on or wanted)
         return Outcome(job, "rendered", card, seconds, alarm)
+
+    def _up_to_date(self, job: Job, planned: Plan, page: Path, began: float) -> Outcome:
+        """Nothing to make. Findings were told when they were new; a draft that was refused stays so until it changes."""
+        refused = still_refused(page) if planned.text("fail_on") and self.fail_on != "never" else ""
+        return Outcome(job, "up to date", cards.read(page) or planned.card, time.monotonic() - began, refused)
 
     def _render(self, planned: Plan, limit_seconds: float) -> tuple[Card, str]:
         """What the report says, and of a failure the words for the log: on its page some may be left out."""
