@@ -30,8 +30,8 @@ _LOOKED_AT, _LEAST_LOOKED_AT = 1.5, 5_000
 
 _COLUMNS = ("execution_id", "created_at", "external_user_id", "points", "case_name", "weight")
 _TRIED = (
-    "label", "low", "high", "would_case", "knows_case", "code", "visits", "nodes", "own_nodes", "hits", "missing", "is_decided",
-    "is_changed", "is_own", "is_contradicted", "is_base_known",
+    "label", "low", "high", "would_case", "knows_case", "code", "visits", "nodes", "own_nodes", "hits", "missing", "may_fail",
+    "is_decided", "is_changed", "is_own", "is_contradicted", "is_base_known",
 )  # fmt: skip
 
 
@@ -78,7 +78,8 @@ class RehearsedRuns:
             that the program pays, the same where that is decided; ``would_case``, ``knows_case``, ``code`` of a failure, ``visits``
             (nodes, as the cap counts them; NaN where not known), ``nodes`` (as the log counts them, entries of the trace; NaN
             likewise) and ``own_nodes`` (the same of its own program), ``hits`` (the branches of rules that it takes, a bit each as
-            `program.branches` numbers them), ``missing`` (what the log does not tell), ``is_decided``,
+            `program.branches` numbers them), ``missing`` (what the log does not tell, also where the points are decided all the
+            same), ``may_fail`` (the run may fail on that: 0 is then within ``low`` and ``high``), ``is_decided`` (the points are),
             ``is_changed`` (decided, and paid otherwise than it was), ``is_own`` (its own program gives the run again),
             ``is_contradicted`` (its own program gives something else: what ran was another one), ``is_base_known`` (what the run
             is held against is known). Where the program is held against another one, ``points`` and ``case_name`` are that one's.
@@ -199,7 +200,8 @@ class RunInputs:
     def _tried(self, label: str, inputs: Inputs, program: Definition, beside: Definition | None) -> pd.DataFrame:
         """Rows of ``RehearsedRuns`` of one version. What is alike for many runs is worked out once."""
         if label not in self._own:
-            self._own[label] = _outcomes(inputs.variants.definition, inputs)
+            # These runs did not fail, whatever a cut trace lacks.
+            self._own[label] = Outcomes.of(*Replayer(inputs.variants.definition, inputs).all())
         own, other, rows = self._own[label], _outcomes(program, inputs), inputs.rows
         points, case_name = rows["points"].to_numpy(float), _texts(rows["case_name"].tolist())
         base = (
@@ -207,7 +209,7 @@ class RunInputs:
             if beside is None
             else _Base.beside(points, other, _outcomes(beside, inputs))
         )
-        is_decided = np.array([one is None for one in base.missing.tolist()], dtype=bool) & np.isfinite(base.low)
+        is_decided = ~_is_text(base.missing) & np.isfinite(base.low)
         low = np.where(is_decided, base.low, base.points)
         return rows[list(_COLUMNS)].assign(
             label=label,
@@ -222,7 +224,8 @@ class RunInputs:
             nodes=other.nodes,
             own_nodes=own.nodes,
             hits=other.hits,
-            missing=base.missing,
+            missing=np.where(_is_text(base.missing), base.missing, other.untold),
+            may_fail=other.may_fail,
             is_decided=is_decided,
             is_changed=is_decided & ~np.isclose(base.points, low, rtol=NEAR, atol=NEAR),
             is_own=(own.low == points) & (own.high == points) & (own.case_name == case_name),
@@ -270,7 +273,9 @@ def _at_most(inputs: Inputs, quota: int) -> Inputs:
 
 
 def _outcomes(program: Definition, inputs: Inputs) -> Outcomes:
-    return Outcomes.of(*Replayer(program, inputs).all())
+    """A program on each run, which may fail on what the log does not tell."""
+    found, numbers = Replayer(program, inputs).all()
+    return Outcomes.of([one.at_worst for one in found], numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +333,8 @@ class Outcomes:
     hits: Array
     missing: Array
     is_missing: Bools
+    untold: Array
+    may_fail: Bools
 
     @classmethod
     def of(cls, found: Sequence[ReplayOutcome], numbers: Ints) -> Outcomes:
@@ -345,7 +352,8 @@ class Outcomes:
         code, missing = texts("code"), texts("missing")
         return cls(
             floats("low"), floats("high"), texts("case_name"), floats("knows_case").astype(bool), code, _is_text(code),
-            floats("visits"), floats("nodes"), hits[numbers], missing, _is_text(missing),
+            floats("visits"), floats("nodes"), hits[numbers], missing, _is_text(missing), texts("untold"),
+            floats("may_fail").astype(bool),
         )  # fmt: skip
 
     def contradict(self, points: Floats, case_name: Array) -> Bools:
