@@ -281,9 +281,11 @@ def none_fails(found: Rehearsal) -> str:
 
 def decides_all(found: Rehearsal) -> str:
     """That no run is undecided, and what the log does not tell of them all the same."""
+    if found.may_fail.value >= 1:
+        return "The log decides what every tried run is paid, failing or not."
     if found.may_fail.value:
         share = percent(found.may_fail)
-        return f"The log decides what every tried run is paid; of {share} it does not tell whether they fail."
+        return f"The log decides what every tried run is paid; of {share} of them it does not tell whether they fail."
     if found.unknown:
         return "The log decides what every tried run is paid, and not each one's way there."
     return "The log decides every tried run."
