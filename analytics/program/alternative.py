@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final, NamedTuple
 
-from analytics.program.bounds import points_bounds
+from analytics.program.bounds import bounds_of
 from analytics.program.evaluate import MAX_NODES, Program
+from analytics.program.failing import may_exceed
 from analytics.program.outcome import Outcome, Value, as_written, same_json
 from analytics.program.validator import BuiltIn, built_in
 from analytics.program.walk import Outline, outline
@@ -62,7 +64,8 @@ class PointsBounds(NamedTuple):
     """What a program would have paid.
 
     Attributes:
-        low, high: The least and the most points; the same when they are decided.
+        low, high: The least and the most points, given that the run does not fail on what the log does not tell; the same when they
+            are decided.
         case_name: The case; None when there is none, or when it is not known.
         code: Of the failure: the run would have been paid nothing.
         missing: What the log does not tell, in words. The points may be decided all the same, when every way through the
@@ -71,6 +74,7 @@ class PointsBounds(NamedTuple):
         visits: Nodes that one phase visits at most, as the cap counts them; None where the run is not known to its end.
         nodes: Entries of its trace; None likewise.
         hits: The branches of rules that it took, as `Outcome.hits`; of a run that fails or is not known, none.
+        may_fail: What the log does not tell may make the run fail, or the built-in that it would ask anew: it then pays nothing.
     """
 
     low: float
@@ -82,6 +86,7 @@ class PointsBounds(NamedTuple):
     visits: int | None = None
     nodes: int | None = None
     hits: int = 0
+    may_fail: bool = False
 
     @property
     def is_decided(self) -> bool:
@@ -124,7 +129,7 @@ class AlternativeProgram:
         """The points for one run.
 
         A field that was not recorded is not guessed: the answer spans all that the program may pay, given that the value has
-        the type the program expects and the run does not fail on it.
+        the type the program expects and the run does not fail on it; `PointsBounds.may_fail` says whether it may.
         """
         if self.is_extend:
             return self._extend(run)
@@ -132,8 +137,14 @@ class AlternativeProgram:
         outcome = self.program.run(fields, keep_trace=False, max_nodes=self.max_nodes)
         if outcome.error_code != MISSING:
             return _decided(outcome, None, outcome.case_name, knows_case=True)
-        low, high = points_bounds(self.program.ast, fields)
-        return PointsBounds(low, high, missing=outcome.error_detail, knows_case=False)
+        low, high, may_fail = bounds_of(self.program.ast, fields)
+        may_fail |= self._may_exceed
+        return PointsBounds(low, high, missing=outcome.error_detail, knows_case=False, may_fail=may_fail)
+
+    @cached_property
+    def _may_exceed(self) -> bool:
+        """A run on values that are not known may go the longest way through the program."""
+        return may_exceed(self.program.ast, extends=self.is_extend, max_nodes=self.max_nodes)
 
     def _extend(self, run: RecordedRun) -> PointsBounds:
         was = self._had_set(run)
@@ -160,11 +171,15 @@ class AlternativeProgram:
         kept = {path: value for path, value in event.items() if path not in self._sets}
         after = self._post(run, kept, self._why_unanswered(run, event, was, None))
         # One point goes in: it comes out where the phase lets the run go on, nothing where it ends or fails.
-        low, high = points_bounds(self.program.ast, event, phase="pre", parent_points=1.0)
+        low, high, may_fail = bounds_of(self.program.ast, event, phase="pre", parent_points=1.0)
+        may_fail |= after.may_fail or self._may_exceed
         if low > 0:
-            return after if after.missing else after._replace(missing=before.error_detail)
+            # It goes on or fails, so that one that then fails surely fails.
+            missing, may_fail = after.missing or before.error_detail, may_fail and after.code is None
+            return after._replace(missing=missing, may_fail=may_fail, visits=None, nodes=None, hits=0)
+        may_fail |= after.code is not None
         low, high = (0.0, 0.0) if high <= 0 else (min(0.0, after.low), max(0.0, after.high))
-        return PointsBounds(low, high, missing=before.error_detail, knows_case=False)
+        return PointsBounds(low, high, missing=before.error_detail, knows_case=False, may_fail=may_fail)
 
     def _had_set(self, run: RecordedRun) -> dict[str, Value] | None:
         """Path → value of what the pre phase that ran has set; None when the log does not tell."""
@@ -219,7 +234,7 @@ class AlternativeProgram:
 
     def _post(self, run: RecordedRun, fields: dict[str, Value], why: str | None) -> PointsBounds:
         knows_points, knows_case = run.knows_points and why is None, run.knows_case and why is None
-        why = why or NOT_RECORDED
+        is_asked_anew, why = why is not None, why or NOT_RECORDED
         outcome = Outcome()
         if self.program.ast.get("post_rules"):
             if knows_points:
@@ -232,15 +247,19 @@ class AlternativeProgram:
             is_of_parent = (outcome.error_detail or "").startswith("field 'parent.")
             missing = why if is_of_parent or why != NOT_RECORDED else outcome.error_detail
             known = run.points if knows_points else None
-            low, high = points_bounds(self.program.ast, fields, phase="post", parent_points=known)
-            return PointsBounds(low, high, missing=missing, knows_case=False)
+            low, high, may_fail = bounds_of(self.program.ast, fields, phase="post", parent_points=known)
+            may_fail |= is_asked_anew or self._may_exceed
+            return PointsBounds(low, high, missing=missing, knows_case=False, may_fail=may_fail)
         is_named = outcome.case_name is not None
         case = outcome.case_name if is_named else run.case_name if knows_case else None
         if outcome.ok and outcome.points is None and not knows_points:
             return PointsBounds(
-                *_ANYTHING, case, None, why, is_named or knows_case, outcome.visits, outcome.nodes, outcome.hits
-            )
-        return _decided(outcome, run.points, case, knows_case=is_named or knows_case)
+                *_ANYTHING, case, None, why, is_named or knows_case, outcome.visits, outcome.nodes, outcome.hits,
+                is_asked_anew,
+            )  # fmt: skip
+        found = _decided(outcome, run.points, case, knows_case=is_named or knows_case)
+        # The points are the program's own, and the built-in may fail all the same.
+        return found._replace(missing=found.missing or why, may_fail=True) if is_asked_anew and outcome.ok else found
 
 
 def set_paths(program: Program) -> frozenset[str]:

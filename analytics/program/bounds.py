@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from analytics.program import outcome
 from analytics.program.exact import EFFECTS, MAX_COMPILED_DEPTH, items, listed, section_of
@@ -24,6 +24,25 @@ class Span:
 
     low: float = -math.inf
     high: float = math.inf
+
+
+class Bounds(NamedTuple):
+    """What a program may pay.
+
+    Attributes:
+        low, high: The least and the most points, given that each value that is not known has the type that the program expects.
+        may_fail: Some value, of whatever type, may make the run fail, which then pays nothing. It never says no wrongly, save for
+            the caps on nodes and depth, which it does not know.
+    """
+
+    low: float
+    high: float
+    may_fail: bool
+
+    @property
+    def at_worst(self) -> tuple[float, float]:
+        """The least and the most with failing among what may come."""
+        return (min(0.0, self.low), max(0.0, self.high)) if self.may_fail else (self.low, self.high)
 
 
 Known: TypeAlias = "Value | Span"
@@ -46,7 +65,15 @@ _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
 def points_bounds(
     program: JsonObject, fields: Mapping[str, Value], *, phase: Phase = "full", parent_points: float | None = None
 ) -> tuple[float, float]:
-    """The least and the most points that a program may pay.
+    """The least and the most points that a program may pay, as `bounds_of` has them."""
+    low, high, _ = bounds_of(program, fields, phase=phase, parent_points=parent_points)
+    return low, high
+
+
+def bounds_of(
+    program: JsonObject, fields: Mapping[str, Value], *, phase: Phase = "full", parent_points: float | None = None
+) -> Bounds:
+    """The least and the most points that a program may pay, and whether it may fail.
 
     Args:
         program: The AST.
@@ -56,13 +83,14 @@ def points_bounds(
 
     Returns:
         Infinite where nothing bounds them. A run that fails pays nothing and counts as 0, also one that divides by what may
-        be zero; the failure of a missing value of an unexpected type is not foreseen.
+        be zero; the failure of a missing value of an unexpected type, such as the null of a key that an event lacks, is not in the
+        two numbers: ``may_fail`` tells it.
     """
     work = _Work(fields, phase)
     begin = _NOTHING if phase == "full" else (ANY if parent_points is None else _span(parent_points))
     rules = listed(program.get(section_of(phase)))
     if rules is None:
-        return 0.0, 0.0
+        return Bounds(0.0, 0.0, may_fail=True)
     state: Span | None = begin
     for rule in rules:
         if state is not None:
@@ -73,7 +101,7 @@ def points_bounds(
         last = work.block([default], state)
         state = _hull(last, state) if work.has_set else last
     found = [*work.ended, *([] if state is None else [state])]
-    return min(span.low for span in found), max(span.high for span in found)
+    return Bounds(min(span.low for span in found), max(span.high for span in found), work.may_fail)
 
 
 def truth_of(condition: Json, fields: Mapping[str, Value]) -> bool | None:
@@ -87,12 +115,12 @@ def truth_of(condition: Json, fields: Mapping[str, Value]) -> bool | None:
 
 
 class _Work:
-    """One evaluation: what is known, and with which points the program may have ended so far."""
+    """One evaluation: what is known, with which points the program may have ended so far, and whether it may have failed."""
 
     def __init__(self, fields: Mapping[str, Value], phase: Phase) -> None:
         self.fields, self.phase = fields, phase
         self.ended: list[Span] = []
-        self.has_set = False
+        self.has_set = self.may_fail = False
 
     def rule(self, rule: Json, state: Span) -> Span | None:
         """The points after a rule; None when the program has surely ended."""
@@ -109,7 +137,7 @@ class _Work:
             try:
                 holds = self.truth(self.value(condition, 2))
             except RuleFailure:
-                self.ended.append(_NOTHING)
+                self.fail()
                 return after
             if holds is not False:
                 after = _hull(after, self.block(steps, state))
@@ -139,6 +167,7 @@ class _Work:
                     paid = self.points(value)
                     state = state if self.phase == "pre" else paid  # the built-in's answer takes its place
                 self.has_set |= kind in ("set_points", "set_case_name")
+                self.may_fail |= kind == "set_case_name" and not isinstance(value, str)
             except RuleFailure:
                 return self.fail()
             if kind == "assign_points":
@@ -149,11 +178,13 @@ class _Work:
     def points(self, value: Known) -> Span:
         if not isinstance(value, Span) and not outcome.is_number(value):
             raise RuleFailure("DSL_ASSIGN_POINTS_NOT_NUMBER", "no number")
+        self.may_fail |= value is ANY
         return _span(value)
 
     def fail(self) -> Span | None:
-        """The run fails here: it pays nothing."""
+        """The run fails here, or may: it pays nothing."""
         self.ended.append(_NOTHING)
+        self.may_fail = True
         return None
 
     # ---- expressions -----------------------------------------------------------------------------------------------
@@ -203,18 +234,19 @@ class _Work:
             return exact(*operands)
         if spans is None:
             raise RuleFailure("DSL_ARITH_OP_NOT_ALLOWED", "unknown operator")
+        # All values can be told apart; an order, or a result, only some have. What is calculated from a value is a number where
+        # that did not fail, so that what fails fails first on the value itself.
+        self.may_fail |= spans not in (_equal, _unequal) and any(operand is ANY for operand in operands)
         known = [_span(operand) for operand in operands if isinstance(operand, Span | int | float)]
         if len(known) < len(operands):
             if spans in (_equal, _unequal):
                 return _MAYBE
-            self.ended.append(
-                _NOTHING
-            )  # what is known is no number: with most values of the other operand the run fails
+            self.fail()  # what is known is no number: with most values of the other operand the run fails
             return ANY
         if spans is _over and known[1].low <= 0 <= known[1].high:
             if known[1].low == known[1].high:
                 raise RuleFailure("DSL_ARITH_DIV_BY_ZERO", "whatever is divided")
-            self.ended.append(_NOTHING)  # it fails if the divisor is zero
+            self.fail()  # it does if the divisor is zero
         return spans(*known)
 
     def junction(self, node: JsonObject, cutting: bool, depth: int) -> Known:
@@ -228,7 +260,7 @@ class _Work:
             except RuleFailure:
                 if sure:
                     raise
-                self.ended.append(_NOTHING)  # it fails unless an earlier one decided
+                self.fail()  # it does unless an earlier one decided
                 return _MAYBE
             if holds is cutting:
                 return cutting

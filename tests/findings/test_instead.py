@@ -256,6 +256,31 @@ def test_a_built_in_is_never_asked_again(
         assert answer.missing == missing
 
 
+@pytest.mark.parametrize(
+    ("other", "ran", "run", "may"),
+    [
+        (PLUS, NAMED, KNOWN, False),
+        (FIXED, PLUS, SILENT, False),  # it was asked, and answered something
+        (FIXED, REFUSES, VETOED, True),  # asked for the first time, it may fail
+        (FIXED | {"pre_rules": WRITES["pre_rules"]}, PLUS, KNOWN, True),
+        (REFUSES, REFUSES, VETOED, False),
+        # What the event lacks is in no order with a number.
+        (REFUSES, PLUS, RecordedRun({}, {}, 10, None, knows_points=True), True),
+    ],
+)
+def test_a_built_in_that_would_be_asked_anew_may_fail(other: Json, ran: Json, run: RecordedRun, may: bool) -> None:
+    answer = AlternativeProgram(compile_program(other), compile_program(ran), is_extend=True).pays(run)
+    assert answer.may_fail is may
+    assert answer.missing or not may
+
+
+def test_what_a_pre_phase_does_not_tell_leaves_the_way_of_the_run_open() -> None:
+    noted = {"pre_rules": [dsl.rule(dsl.compare("data.k", "==", 1), dsl.note("seen", 1))], **PLUS}
+    answer = AlternativeProgram(compile_program(noted), compile_program(PLUS), is_extend=True).pays(KNOWN)
+    assert (answer.low, answer.high, answer.may_fail, answer.visits, answer.hits) == (11, 11, False, None, 0)
+    assert answer.missing == "field 'data.k' was not precomputed"
+
+
 def test_what_a_pre_phase_set_is_not_what_the_event_sent() -> None:
     sets = {
         "pre_rules": [dsl.rule(dsl.lit(True), dsl.effect("set_data", 5, key="k"))],

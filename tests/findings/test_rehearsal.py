@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analytics.demo.dsl import arith, assign, compare, lit, rule
+from analytics.demo.dsl import arith, assign, compare, lit, note, rule
 from analytics.findings.post_mortem.family import find_family
 from analytics.findings.rehearsal import rehearsed_runs
 from analytics.findings.rehearsal.gate import conditions
@@ -18,7 +18,7 @@ from analytics.findings.rehearsal.rehearsal import Rehearsal
 from analytics.findings.rehearsal.rehearsed_runs import Outcomes
 from analytics.findings.replay.replay_run import ReplayOutcome
 from analytics.findings.replay.run_evidence import Definition, definition
-from analytics.program import compile_program, outline
+from analytics.program import compile_program, evaluate, outline
 from tests.planted.stories import FIRST, UNTIL, story
 from tests.planted.world import Planted
 
@@ -121,6 +121,60 @@ def test_a_field_that_nobody_recorded_leaves_runs_undecided_within_bounds(plante
     assert high - low == pytest.approx(1000 * found.tried.rows["weight"].sum(), rel=0.5)
     [unknown] = found.unknown
     assert "data.nobody_sent_this" in unknown.reason and unknown.share.value == 1
+
+
+def test_the_worst_of_a_run_that_may_fail_is_nothing(rehearse: Make) -> None:
+    base = rehearse("half_more", 2)
+    bonus = rule(compare("data.nobody_sent_this", ">=", 3), assign(1000, "Bonus"))
+    draft = drafted(base.program, lambda ast: {**ast, "rules": [bonus, *ast["rules"]]})
+    found = Rehearsal(base.lake, base.family, draft, base.since, base.until)
+    # An event without the key: the engine has a null there, which is in no order with a number.
+    assert evaluate(draft.ast, {"data.nobody_sent_this": None}).error_code == "DSL_COMPARE_TYPE_MISMATCH"
+    assert found.worst_relative is not None and found.worst_relative.low == pytest.approx(-1)
+    assert conditions(["points<-20%"])[0].refuses(found) and found.may_fail.value == 1
+    paid = float((found.tried.rows["points"] * found.tried.rows["weight"]).sum())
+    assert found.bounds[0] == pytest.approx(-paid)
+
+
+UNREAD = "data.nobody_sent_this"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rules: [rule(lit(True), note("lead", arith(UNREAD, "-", 1))), *rules],
+        lambda _: [rule(compare(UNREAD, ">=", 3), assign(5, "Five"), otherwise=[assign(5, "Five")])],
+        lambda _: [rule(compare(UNREAD, ">", 0), assign(0, "None"), otherwise=[assign(0, "Too")])],
+    ],
+    ids=["a note", "both branches pay the same", "both branches pay nothing"],
+)
+def test_a_run_that_is_paid_the_same_whatever_it_reads_may_fail_on_it(rehearse: Make, change: Any) -> None:
+    base = rehearse("weekend", 1)
+    draft = drafted(base.program, lambda ast: {**ast, "rules": change(ast["rules"])})
+    found = Rehearsal(base.lake, base.family, draft, base.since, base.until)
+    # Events that lack the key, as the engine has them: each fails in the first rule.
+    assert evaluate(draft.ast, {UNREAD: None}).error_code in ("DSL_ARITH_TYPE_MISMATCH", "DSL_COMPARE_TYPE_MISMATCH")
+    assert conditions(["failures"])[0].refuses(found) and not found.failures
+    [unknown] = found.unknown
+    assert UNREAD in unknown.reason and unknown.share.value == found.may_fail.value > 0
+    rows = found.tried.rows
+    open_ = rows[rows["may_fail"].to_numpy(bool)]
+    assert (open_["low"] <= 0).all() and (open_["high"] >= 0).all() and open_["visits"].isna().all()
+    # Whoever is paid nothing anyway is decided, though nobody knows whether it fails.
+    assert (open_["is_decided"] == (open_["high"] == 0)).all()
+
+
+def test_a_run_that_no_value_fails_is_decided_and_its_way_is_not(rehearse: Make) -> None:
+    base = rehearse("weekend", 1)
+    noted = rule(compare(UNREAD, "==", 3), note("seen", 1))
+    draft = drafted(base.program, lambda ast: {**ast, "rules": [noted, *ast["rules"]]})
+    found = Rehearsal(base.lake, base.family, draft, base.since, base.until)
+    assert all(evaluate({"rules": [noted]}, {UNREAD: value}).ok for value in (None, 3, "3", []))
+    assert found.undecided.value == found.may_fail.value == found.changed.value == 0
+    assert conditions(["failures"])[0].refuses(found) == ""
+    [unknown] = found.unknown
+    assert UNREAD in unknown.reason and unknown.share.value == 1
+    assert {(one.logged_count, one.share.high) for one in found.branches if one.proof is None} == {(0, 1.0)}
 
 
 def test_a_division_by_nothing_is_a_predicted_failure_with_a_run_that_shows_it(rehearse: Make) -> None:

@@ -41,7 +41,7 @@ def rows(count: int, **columns: Any) -> pd.DataFrame:
     """Decided runs of which nothing is said but what is given."""
     plain = {
         "created_at": MONDAY, "external_user_id": None, "points": 10.0, "low": 10.0, "weight": 20.0, "case_name": "A",
-        "would_case": "A", "knows_case": True, "code": None, "is_changed": False, "hits": 0,
+        "would_case": "A", "knows_case": True, "code": None, "is_changed": False, "hits": 0, "visits": 9.0,
     }  # fmt: skip
     return pd.DataFrame({name: columns.get(name, [value] * count) for name, value in plain.items()})
 

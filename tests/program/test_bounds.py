@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from analytics.demo import dsl
 from analytics.program import ParentResult, evaluate
-from analytics.program.bounds import points_bounds
+from analytics.program.bounds import bounds_of, points_bounds
+from analytics.program.failing import pays_at_worst
 from tests.program.test_program import PROGRAMS
 
 Json = dict[str, Any]
@@ -121,3 +122,58 @@ def test_an_unknown_field_beside_what_is_no_number_may_fail_the_run():
     assert points_bounds({"post_rules": [rule]}, {}, phase="post", parent_points=2) == (0, 2)
     rule["when"] = {**compare, "op": "=="}
     assert points_bounds({"post_rules": [rule]}, {}, phase="post", parent_points=2) == (2, 2)
+
+
+def paying(op: str = "==", to: Any = "x", pays: Any = 5) -> Json:
+    return program(dsl.rule(dsl.compare("data.a", op, dsl.lit(to)), dsl.assign(pays, "A")))
+
+
+@pytest.mark.parametrize(
+    ("ast", "may"),
+    [
+        (paying(), False),  # data.a == "x" pays 5: no event makes that fail
+        (paying(">="), True),  # a number has no order beside a text
+        (paying(">=", 3), True),  # nor has the null of a key that the event lacks
+        (paying("!=", None), False),
+        (paying(pays=dsl.field("data.b")), True),  # points that are no number
+        (paying(pays=dsl.arith(dsl.lit(6), "/", 3)), False),
+        (paying(pays=dsl.arith(dsl.lit(6), "/", 0)), True),
+        (paying(pays=dsl.arith("data.b", "/", 2)), True),
+        (paying(pays=dsl.call("clamp", dsl.field("data.b"), 0, 1)), True),
+        (program(dsl.rule(dsl.field("data.a"), dsl.note("x", dsl.field("data.b")))), False),
+        (program(dsl.rule(dsl.field("data.a"), dsl.note("x", dsl.arith("data.b", "-", 1)))), True),
+        (program(dsl.rule(dsl.field("data.a"), dsl.effect("set_case_name", dsl.field("data.b")))), True),
+        # What is known decides that nobody comes by.
+        (program(dsl.rule(dsl.all_of(dsl.field("known"), dsl.compare("data.a", ">", 1)), dsl.assign(5, "A"))), False),
+    ],
+)
+def test_a_run_may_fail_on_what_is_not_known_unless_no_value_makes_it(ast: Json, may: bool) -> None:
+    assert bounds_of(ast, {"known": False}).may_fail is may
+
+
+ANYTHING = NUMBERS | st.booleans() | st.none() | st.sampled_from(["", "a"]) | st.just([]) | st.just({"a": 1})
+
+
+@settings(max_examples=150, deadline=None)
+@given(PROGRAMS, NUMBERS, st.lists(ANYTHING, min_size=1, max_size=8), st.sampled_from(["full", "post"]))
+def test_no_value_fails_a_run_that_may_not_and_at_worst_holds_what_any_value_pays(
+    ast: Json, known: Any, tried: list[Any], phase: Any
+) -> None:
+    found = bounds_of(ast, {"a": known}, phase=phase, parent_points=2)
+    low, high = found.at_worst
+    for value in tried:
+        outcome = evaluate(ast, {"a": known, "b": value, "missing": value}, phase=phase, parent=ParentResult(2, "p"))
+        assert outcome.ok or found.may_fail
+        paid = outcome.points if outcome.ok else 0
+        if isinstance(paid, int) or (isinstance(paid, float) and not math.isnan(paid)):
+            assert low <= paid <= high
+
+
+def test_a_program_that_may_fail_or_meet_a_cap_pays_nothing_at_worst() -> None:
+    assert pays_at_worst(paying(">=", 3)) == (0, 5)
+    same = program(dsl.rule(dsl.compare("data.a", ">=", 3), dsl.assign(5, "A")), default=dsl.assign(5, "B"))
+    assert points_bounds(same, {}) == (5, 5) and pays_at_worst(same) == (0, 5)
+    sure = program(dsl.rule(dsl.field("data.a"), dsl.assign(5, "A")), default=dsl.assign(7, "B"))
+    assert pays_at_worst(sure) == (5, 7)
+    large = program(*[dsl.rule(dsl.field("data.a"), dsl.note("x", 1))] * 400, default=dsl.assign(7, "B"))
+    assert points_bounds(large, {}) == (7, 7) and pays_at_worst(large) == (0, 7)

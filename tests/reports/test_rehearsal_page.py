@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from analytics import api
-from analytics.demo.dsl import all_of, arith, assign, compare, lit, rule
+from analytics.demo.dsl import all_of, arith, assign, compare, lit, note, rule
 from analytics.errors import UnknownNameError, UsageError
 from analytics.findings.rehearsal.drafts import find_draft
 from analytics.findings.rehearsal.gate import conditions
@@ -120,6 +120,34 @@ def test_runs_that_cannot_be_decided_are_said_with_the_worst_that_they_may_add(r
     assert "No run that the log decides fails." in rarely.head().text
     for one in (always, rarely):
         assert "No tried run fails." not in text(one) and "None of the tried runs" not in text(one)
+
+
+def test_that_every_run_is_paid_the_same_is_not_said_to_be_all_that_is_known(rehearse: Make) -> None:
+    unread, nothing = "data.nobody_sent_this", [assign(0, "Nothing")]
+    near = rule(compare("data.distance", "<", 5), *nothing)
+    either = rule(compare(unread, ">", 0), *nothing, otherwise=nothing)
+    noted = rule(compare(unread, "==", 3), note("seen", 1))
+    some, all_ = (
+        drafted(rehearse("half_more", 2), lambda ast, rules=rules: {**ast, "rules": rules})
+        for rules in ([near, either], [either])
+    )
+    for report, said in (
+        (some, r"is paid; of [\d.]+\s% of them it does not tell whether they fail\."),
+        (all_, r"is paid, failing or not\."),
+    ):
+        assert report.inquiry.undecided.value == 0 and re.search(
+            f"The log decides what every tried run {said}", report.head().text
+        )
+        assert unread in report.unknown().text and "rehearse again in a few days" in report.actions().text
+        assert "No tried run fails." not in text(report) and "Publish it." not in text(report)
+    assert "No run that the log decides fails." in some.failures().text
+    harmless = drafted(rehearse("half_more", 2), lambda ast: {**ast, "rules": [noted, *ast["rules"]]})
+    assert (
+        "The log decides what every tried run is paid, and not each one's way there. No tried run fails."
+        in harmless.head().text
+    )
+    assert "Branches not seen" not in harmless.program().text and unread in harmless.unknown().text
+    assert "Publish it." in harmless.actions().text
 
 
 def test_what_no_undecided_run_shows_is_said_of_decided_ones_only(rehearse: Make) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from analytics.program.proofs import Proof, proofs
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analytics.estimates.arrays import Bools
     from analytics.program import Outline
 
 _ONLY_FULL = ("rules", "default")
@@ -30,9 +31,10 @@ class BranchHits:
     Attributes:
         branch: Which.
         position: Of its rule in the program's outline.
-        logged_count: Tried logged runs that take it.
-        share: Of the runs that the log decides and that do not fail. Where no tried run takes it, its upper end is what the log
-            leaves possible: about three in so many (``estimators.share_of_runs``).
+        logged_count: Tried logged runs that take it, as far as the log tells.
+        share: Of the runs that do not surely fail. Its upper end is what the log leaves possible, as if each run that it does not
+            tell to its end took the branch: where all are told and none takes it, about three in so many
+            (``estimators.share_of_runs``).
         proof: Why no run can take it; None where one may.
     """
 
@@ -48,11 +50,12 @@ def branch_hits(program: Definition, rows: pd.DataFrame) -> list[BranchHits]:
 
     Args:
         program: What was tried.
-        rows: Decided ones of `RehearsedRuns.rows`; those that fail take no branch.
+        rows: Of `RehearsedRuns.rows`; those that fail take no branch.
     """
     import pandas as pd
 
     rows = rows[rows["code"].isna().to_numpy(bool)]
+    is_told = told_to_the_end(rows)
     codes, patterns = pd.factorize(rows["hits"].to_numpy(object))
     counts, weight = np.bincount(codes, minlength=len(patterns)), rows["weight"].to_numpy(float)
     proven, unused = proofs(program.outline), unused_parts(program)
@@ -65,8 +68,15 @@ def branch_hits(program: Definition, rows: pd.DataFrame) -> list[BranchHits]:
         hits = taken[codes] if len(rows) else np.empty(0, dtype=bool)
         proof = _proof(program.outline, proven, top.position, branch.slot)
         count = int(counts[taken].sum()) if len(rows) else 0
-        found.append(BranchHits(branch, top.position, count, estimators.share_of_runs(hits, weight), proof))
+        least, most = (estimators.share_of_runs(which, weight) for which in (hits, hits | ~is_told))
+        found.append(BranchHits(branch, top.position, count, replace(least, high=most.high), proof))
     return found
+
+
+def told_to_the_end(rows: pd.DataFrame) -> Bools:
+    """Which runs the log tells to their end: of one whose points are decided all the same, it need not tell the way."""
+    told: Bools = rows["visits"].notna().to_numpy(bool)
+    return told
 
 
 def _proof(program: Outline, proven: dict[int, Proof], rule: int, slot: str) -> Proof | None:

@@ -117,7 +117,7 @@ class Condition:
         scale, unit = (100, " %") if number.is_share else (1, "")
         ends = [f"{scale * one:,.4g}" if math.isfinite(one) else "no limit" for one in (low, high)]
         spread = f"{ends[0]}{unit}" if low == high else f"{ends[0]} to {ends[1]}{unit}"
-        is_open = low != high and self.name in _COUNTED and found.undecided.value > 0
+        is_open = low != high and self.name in _COUNTED and (found.undecided.value > 0 or self.name != "changed")
         what = number.what
         if found.beside is not None:
             what = what.replace("what was paid", f"what {found.beside[0]} pays")

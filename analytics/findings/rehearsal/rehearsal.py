@@ -32,7 +32,7 @@ from analytics.findings.rehearsal.user_groups import UserGroup, user_groups
 from analytics.findings.replay.paired import Moved, mean_of, moved_cases, relative, total_of
 from analytics.findings.replay.replay_run import wraps
 from analytics.findings.replay.run_evidence import Definition, definition
-from analytics.program.bounds import points_bounds
+from analytics.program.failing import pays_at_worst
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Rehearsal:
         points = self._decided["points"].to_numpy(float)
         if not len(points) or self.is_same:
             return 0.0, 0.0
-        low, high = (-math.inf, math.inf) if wraps(self.program) else points_bounds(self.program.ast, {})
+        low, high = (-math.inf, math.inf) if wraps(self.program) else pays_at_worst(self.program.ast)
         return min(0.0, low - float(points.max())), max(0.0, high - float(points.min()))
 
     @cached_property
@@ -202,6 +202,12 @@ class Rehearsal:
         """Share of the tried runs for which the log does not tell what the program pays."""
         rows = self.tried.rows
         return estimators.share_of_runs(~rows["is_decided"].to_numpy(bool), rows["weight"])
+
+    @cached_property
+    def may_fail(self) -> Estimate:
+        """Share of the tried runs that may fail on what the log does not tell."""
+        rows = self.tried.rows
+        return estimators.share_of_runs(rows["may_fail"].to_numpy(bool), rows["weight"])
 
     @cached_property
     def bounds(self) -> tuple[float, float]:
@@ -318,9 +324,8 @@ class Rehearsal:
 
     @cached_property
     def branches(self) -> list[BranchHits]:
-        """The branches of the program's rules, and how many tried runs take each, of those that are known to their end."""
-        rows = self._decided
-        return branch_hits(self.program, rows[rows["visits"].notna().to_numpy(bool)])
+        """The branches of the program's rules, and how many tried runs take each."""
+        return branch_hits(self.program, self.tried.rows)
 
     @cached_property
     def time(self) -> RunTime:
@@ -382,9 +387,9 @@ class Rehearsal:
 
     @cached_property
     def unknown(self) -> list[Unknown]:
-        """What undecided runs lack, the most first."""
+        """What the log does not tell of undecided runs, and of those that are paid the same whatever it is, the most first."""
         rows = self.tried.rows
-        open_ = rows[~rows["is_decided"].to_numpy(bool)]
+        open_ = rows[rows["missing"].notna().to_numpy(bool)]
         found = []
         for reason, count in Counter(open_["missing"].tolist()).most_common(_MOST_MISSING):
             share = estimators.share_of_runs((rows["missing"] == reason).to_numpy(bool), rows["weight"])

@@ -31,8 +31,8 @@ _LOOKED_AT, _LEAST_LOOKED_AT = 1.5, 5_000
 
 _COLUMNS = ("execution_id", "created_at", "external_user_id", "points", "case_name", "weight")
 _TRIED = (
-    "label", "low", "high", "would_case", "knows_case", "code", "visits", "nodes", "own_nodes", "hits", "missing", "is_decided",
-    "is_changed", "is_own", "is_contradicted", "is_base_known", "is_same",
+    "label", "low", "high", "would_case", "knows_case", "code", "visits", "nodes", "own_nodes", "hits", "missing", "may_fail",
+    "is_decided", "is_changed", "is_own", "is_contradicted", "is_base_known", "is_same",
 )  # fmt: skip
 
 
@@ -79,7 +79,8 @@ class RehearsedRuns:
             that the program pays, the same where that is decided; ``would_case``, ``knows_case``, ``code`` of a failure, ``visits``
             (nodes, as the cap counts them; NaN where not known), ``nodes`` (as the log counts them, entries of the trace; NaN
             likewise) and ``own_nodes`` (the same of its own program), ``hits`` (the branches of rules that it takes, a bit each as
-            `program.branches` numbers them), ``missing`` (what the log does not tell), ``is_decided``,
+            `program.branches` numbers them), ``missing`` (what the log does not tell, also where the points are decided all the
+            same), ``may_fail`` (the run may fail on that: 0 is then within ``low`` and ``high``), ``is_decided`` (the points are),
             ``is_changed`` (decided, and paid otherwise than it was), ``is_own`` (its own program gives the run again),
             ``is_contradicted`` (its own program gives something else: what ran was another one), ``is_base_known`` (what the run
             is held against is known), ``is_same`` (the program says the same as what it is held against, so that no run is paid
@@ -210,7 +211,7 @@ class RunInputs:
             base = _Base.beside(points, other, self._outcomes(label, inputs, beside))
             is_same = says_same(program, beside)
             base = base.alike() if is_same else base
-        is_decided = np.array([one is None for one in base.missing.tolist()], dtype=bool) & np.isfinite(base.low)
+        is_decided = ~_is_text(base.missing) & np.isfinite(base.low)
         low = np.where(is_decided, base.low, base.points)
         return rows[list(_COLUMNS)].assign(
             label=label,
@@ -225,7 +226,8 @@ class RunInputs:
             nodes=other.nodes,
             own_nodes=own.nodes,
             hits=other.hits,
-            missing=base.missing,
+            missing=np.where(_is_text(base.missing), base.missing, other.untold),
+            may_fail=other.may_fail,
             is_decided=is_decided,
             is_changed=is_decided & ~np.isclose(base.points, low, rtol=NEAR, atol=NEAR),
             is_own=(own.low == points) & (own.high == points) & (own.case_name == case_name),
@@ -237,7 +239,8 @@ class RunInputs:
     def _own_outcomes(self, label: str, inputs: Inputs) -> Outcomes:
         """What the program that ran makes of its own runs, as far as their traces tell."""
         if label not in self._own:
-            self._own[label] = _outcomes(inputs.variants.definition, inputs)
+            # These runs did not fail, whatever a cut trace lacks.
+            self._own[label] = Outcomes.of(*Replayer(inputs.variants.definition, inputs).all())
         return self._own[label]
 
     def _outcomes(self, label: str, inputs: Inputs, program: Definition) -> Outcomes:
@@ -299,7 +302,9 @@ def _at_most(inputs: Inputs, quota: int) -> Inputs:
 
 
 def _outcomes(program: Definition, inputs: Inputs) -> Outcomes:
-    return Outcomes.of(*Replayer(program, inputs).all())
+    """A program on each run, which may fail on what the log does not tell."""
+    found, numbers = Replayer(program, inputs).all()
+    return Outcomes.of([one.at_worst for one in found], numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +366,8 @@ class Outcomes:
     hits: Array
     missing: Array
     is_missing: Bools
+    untold: Array
+    may_fail: Bools
 
     @classmethod
     def of(cls, found: Sequence[ReplayOutcome], numbers: Ints) -> Outcomes:
@@ -378,7 +385,8 @@ class Outcomes:
         code, missing = texts("code"), texts("missing")
         return cls(
             floats("low"), floats("high"), texts("case_name"), floats("knows_case").astype(bool), code, _is_text(code),
-            floats("visits"), floats("nodes"), hits[numbers], missing, _is_text(missing),
+            floats("visits"), floats("nodes"), hits[numbers], missing, _is_text(missing), texts("untold"),
+            floats("may_fail").astype(bool),
         )  # fmt: skip
 
     def as_paid(self, points: Floats, case_name: Array) -> Outcomes:
@@ -390,12 +398,12 @@ class Outcomes:
             points, case_name: What each run was paid.
         """
         is_paid = ~self.contradict(points, case_name)
-        missing = self.missing.copy()
-        missing[is_paid] = None
+        missing, untold = self.missing.copy(), self.untold.copy()
+        missing[is_paid] = untold[is_paid] = None
         return replace(
             self, low=np.where(is_paid, points, self.low), high=np.where(is_paid, points, self.high),
             case_name=np.where(is_paid, case_name, self.case_name), knows_case=self.knows_case | is_paid,
-            missing=missing, is_missing=self.is_missing & ~is_paid,
+            missing=missing, is_missing=self.is_missing & ~is_paid, untold=untold, may_fail=self.may_fail & ~is_paid,
         )  # fmt: skip
 
     def contradict(self, points: Floats, case_name: Array) -> Bools:

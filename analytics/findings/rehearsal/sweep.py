@@ -19,7 +19,7 @@ from analytics.findings.rehearsal.rehearsal import Rehearsal
 from analytics.findings.rehearsal.rehearsed_runs import MOST_RUNS
 from analytics.findings.replay.paired import total_of
 from analytics.findings.replay.replay_run import wraps
-from analytics.program.bounds import points_bounds
+from analytics.program.failing import pays_at_worst
 from analytics.program.outcome import is_number
 from analytics.storage.typed_json import Json
 from analytics.warehouse.warehouse import Warehouse
@@ -221,7 +221,7 @@ class Sweep:
             )
         if self.untried_weight:
             program = found.program
-            least, most = (-math.inf, math.inf) if wraps(program) else points_bounds(program.ast, {})
+            least, most = (-math.inf, math.inf) if wraps(program) else pays_at_worst(program.ast)
             low, high = low + self.untried_weight * least, high + self.untried_weight * most
         return low / self.days, high / self.days
 

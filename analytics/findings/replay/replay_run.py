@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from analytics.findings.replay.run_evidence import EVENT_FIELDS, Definition, Evidence, event_ids, pieces, read_json
@@ -213,6 +213,8 @@ class ReplayOutcome:
         visits: Nodes that one phase visits at most; None where the run is not known to its end.
         nodes: Entries of its trace; None likewise.
         hits: The branches of rules that it took, a bit each as `program.branches` numbers them; none of a run that fails.
+        untold: What the log does not tell of the run, also where its points are decided; None when all of it is known.
+        may_fail: The run may fail on that, which `low` and `high` leave out.
     """
 
     low: float
@@ -224,6 +226,17 @@ class ReplayOutcome:
     visits: int | None = None
     nodes: int | None = None
     hits: int = 0
+    untold: str | None = None
+    may_fail: bool = False
+
+    @property
+    def at_worst(self) -> ReplayOutcome:
+        """The same, with the nothing that a failing run pays among what may come."""
+        if not self.may_fail:
+            return self
+        low, high = min(0.0, self.low), max(0.0, self.high)
+        missing = None if low == high else self.missing or self.untold
+        return replace(self, low=low, high=high, case_name=None, knows_case=False, missing=missing)
 
 
 def wraps(program: Definition) -> bool | None:
@@ -306,7 +319,7 @@ class Replayer:
             missing = None if answer.is_decided else answer.missing or "points that are no number"
             found = self._done[key] = ReplayOutcome(
                 answer.low, answer.high, answer.case_name, answer.code, missing, answer.knows_case, answer.visits,
-                answer.nodes, answer.hits,
+                answer.nodes, answer.hits, answer.missing or missing, answer.may_fail,
             )  # fmt: skip
             if paid is None and not self._ids:
                 self._plain[read] = found

@@ -33,7 +33,8 @@ def todo(shown: VisibleFacts, *, is_refused: bool = False) -> list[page.Todo]:
         )
     if found.most_visits is not None and found.most_visits > wording.CLOSE_TO_CAP * MAX_NODES:
         steps.append(page.Todo("Make it visit fewer nodes.", f"A run is stopped at {MAX_NODES:,}."))
-    if any(unknown.path is not None for unknown in found.unknown):
+    is_open = bool(found.undecided.value or found.may_fail.value)
+    if is_open and any(unknown.path is not None for unknown in found.unknown):
         steps.append(
             page.Todo(
                 "Publish a version that reads the missing fields without paying for them, and rehearse again in a few days.",
@@ -43,7 +44,7 @@ def todo(shown: VisibleFacts, *, is_refused: bool = False) -> list[page.Todo]:
                 ),
             )
         )
-    elif found.undecided.value:
+    elif is_open:
         why = "The log does not hold what the undecided runs would have read or been answered."
         steps.append(_beside(found, "Let some games run it first, and compare after a few days.", why))
     return steps or _publish(found)

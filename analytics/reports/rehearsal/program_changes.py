@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from analytics.findings.rehearsal.branch_hits import unused_parts
+from analytics.findings.rehearsal.branch_hits import told_to_the_end, unused_parts
 from analytics.program import MAX_NODES, outline, published_size, words
 from analytics.program.compare import compare
 from analytics.reports import page
@@ -81,8 +81,8 @@ def _unused(program: Definition) -> list[Body]:
 def _branches(found: Rehearsal) -> list[Body]:
     """Branches that no run can take, and those that no tried run took."""
     proven = [one for one in found.branches if one.proof is not None]
-    decided = found.tried.rows[found.tried.rows["is_decided"].to_numpy(bool)]
-    tried = int((decided["code"].isna() & decided["visits"].notna()).sum())
+    rows = found.tried.rows
+    tried = int((told_to_the_end(rows) & rows["code"].isna().to_numpy(bool)).sum())
     # Of a branch that can be taken only an absence among tried runs is known.
     unseen = [one for one in found.branches if one.proof is None and not one.logged_count] if tried else []
     body: list[Body] = []

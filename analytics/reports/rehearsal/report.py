@@ -252,10 +252,10 @@ class RehearsalReport:
         found = self.inquiry
         how = ["A field that no logged run read was not recorded.", wording.BEHAVIOUR]
         if not found.unknown:
-            all_known = "The log decides every tried run." if len(found.tried.rows) else "No run was tried."
+            all_known = wording.decides_all(found) if len(found.tried.rows) else "No run was tried."
             return page.section("unknown", "What cannot be known?", how, all_known)
         if not self.shown.unknown:
-            return page.section("unknown", "What cannot be known?", self._how(how), wording.bounds(*found.bounds))
+            return page.section("unknown", "What cannot be known?", self._how(how), wording.left_open(found))
         rows = [
             {"why": wording.reason(one), "rows": one.logged_count, "share": one.share} for one in self.shown.unknown
         ]
@@ -264,7 +264,7 @@ class RehearsalReport:
             Column("rows", "Tried rows", kind="count"),
             Column("share", "Share of runs", kind="estimate", unit="%"),
         ]
-        text = wording.bounds(*found.bounds)
+        text = wording.left_open(found)
         return page.section("unknown", "What cannot be known?", self._how(how), text, [page.table(rows, columns)])
 
     def actions(self) -> Block:

@@ -42,7 +42,7 @@ class VisibleFacts:
     def unknown(self) -> list[Unknown]:
         """What undecided runs lack."""
         rows = self.found.tried.rows
-        open_ = rows[~rows["is_decided"].to_numpy(bool)]
+        open_ = rows[rows["missing"].notna().to_numpy(bool)]
         hidden = self.small.hidden(open_["missing"].astype(object).fillna(""), open_["external_user_id"])
         return [unknown for unknown in self.found.unknown if unknown.reason not in hidden]
 

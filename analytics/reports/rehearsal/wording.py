@@ -50,7 +50,9 @@ def decide(shown: VisibleFacts) -> Verdict:
         return Verdict([page.strong("Cannot tell"), f": {nothing_tried(found)}."], [BEHAVIOUR], "finding")
     sentence = _verdict(found)
     failing = sum(failure.logged_count for failure in found.failures)
-    doubts = (found.undecided.value, found.recased_count, found.contradicted_count, _left_out_count(found))
+    doubts = (
+        found.undecided.value, found.may_fail.value, found.recased_count, found.contradicted_count, _left_out_count(found),
+    )  # fmt: skip
     is_open = bool(found.changed.value or any(doubts))
     role: Literal["fixed", "finding", "worse"] = "worse" if failing else "finding" if is_open else "fixed"
     status = [
@@ -170,6 +172,11 @@ def bounds(low: float, high: float) -> str:
     return "Nothing bounds what the undecided runs add."
 
 
+def left_open(found: Rehearsal) -> str:
+    """What comes of all that the log does not tell."""
+    return bounds(*found.bounds) if found.undecided.value else decides_all(found)
+
+
 def percent(share: Estimate) -> str:
     """A share of the runs."""
     return number.percent(share.value, share.low, share.high)
@@ -181,7 +188,7 @@ def _most(share: Estimate) -> str:
 
 def _undecided(found: Rehearsal) -> list[Inline]:
     if not found.undecided.value:
-        return ["The log decides every tried run. "]
+        return [decides_all(found), " "]
     share = found.worst_relative
     least, most = (math.nan, math.nan) if share is None else (share.low, share.high)
     low, high = (number.percent(end, sign=True) if math.isfinite(end) else "" for end in (least, most))
@@ -260,7 +267,7 @@ def _failing(shown: VisibleFacts) -> Inline:
     found = shown.found
     if not found.failures:
         return none_fails(found) + " "
-    least = "at least " if found.undecided.value else ""
+    least = "at least " if found.may_fail.value else ""
     said = page.worse(f"{least}{runs(shown.failing, 'tried run')} would fail")
     return page.inline([said, f" ({named})" if (named := codes(shown)) else "", ". "])
 
@@ -276,10 +283,22 @@ def codes(shown: VisibleFacts) -> str:
 
 
 def none_fails(found: Rehearsal) -> str:
-    """That no run fails, of as many as the log tells it."""
-    if not len(found.tried.rows) or found.undecided.value >= 1:
+    """That no run fails, of as many as the log tells it: also one that is paid the same whatever it does not tell may fail."""
+    if not len(found.tried.rows) or found.may_fail.value >= 1:
         return "The log does not tell whether a run fails."
-    return "No run that the log decides fails." if found.undecided.value else "No tried run fails."
+    return "No run that the log decides fails." if found.may_fail.value else "No tried run fails."
+
+
+def decides_all(found: Rehearsal) -> str:
+    """That no run is undecided, and what the log does not tell of them all the same."""
+    if found.may_fail.value >= 1:
+        return "The log decides what every tried run is paid, failing or not."
+    if found.may_fail.value:
+        share = percent(found.may_fail)
+        return f"The log decides what every tried run is paid; of {share} of them it does not tell whether they fail."
+    if found.unknown:
+        return "The log decides what every tried run is paid, and not each one's way there."
+    return "The log decides every tried run."
 
 
 def none_changed(found: Rehearsal) -> str:
