@@ -168,8 +168,8 @@ def _type_of_export(content: JsonObject, parent: str | None, wanted: StrategyTyp
     found = _known_type(given, f"the type of {origin}") if given is not None else wanted or "DSL_FULL"
     if wanted not in (None, found):
         raise UsageError(
-            f"{origin} says {found}, and strategy_type {wanted}",
-            hint=f"leave strategy_type out, or change the type of {origin}",
+            f"{origin} says {found}, and the strategy is {wanted}",
+            hint=f"write the draft as {wanted}, or name a strategy that is {found}",
         )
     if found == "DSL_EXTEND" and parent is None:
         raise UsageError(

@@ -292,3 +292,12 @@ def test_the_worst_case_is_never_narrower_than_the_difference(rehearse: Make) ->
     for one in (found, some):
         assert one.changed.value == 0 < one.difference.high
         assert one.worst.low <= one.difference.low < one.difference.high <= one.worst.high
+
+
+def test_a_program_that_pays_nothing_pays_all_of_it_less_and_exactly(rehearse: Make) -> None:
+    base = rehearse("half_more", 2)
+    nothing = drafted(base.program, lambda ast: {**ast, "rules": [], "default": assign(0, "Nothing")})
+    found = base.of(nothing)
+    shares = [found.relative, found.worst_relative, *(group.relative for group in found.user_groups)]
+    assert len(shares) > 2
+    assert [(one.low, one.value, one.high) for one in shares if one is not None] == [(-1.0, -1.0, -1.0)] * len(shares)

@@ -161,6 +161,7 @@ def test_undecided_runs_may_be_paid_otherwise_and_visit_what_the_program_can() -
         ("points>5", r"is a percentage.*write points>5%"),
         ("visits>80%", r"is no percentage.*write visits>80"),
         ("points>=5%", "is no condition"),
+        (" untried", "^'untried' has no limit"),
         ("points>1e400%", "is no condition"),
         ("points>5% or failures", "is no condition"),
     ],

@@ -269,8 +269,9 @@ def test_an_unknown_type_names_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match="strategy_type is “DSL_FUL”") as error:
         read_draft(FULL, strategy_type="DSL_FUL")
     assert error.value.hint == "did you mean 'DSL_FULL'? write one of DSL_FULL and DSL_EXTEND"
-    with pytest.raises(UsageError, match="says DSL_FULL, and strategy_type DSL_EXTEND"):
+    with pytest.raises(UsageError, match="says DSL_FULL, and the strategy is DSL_EXTEND") as other:
         read_draft(export(), strategy_type="DSL_EXTEND")
+    assert other.value.hint == "write the draft as DSL_EXTEND, or name a strategy that is DSL_FULL"
 
 
 OBJECTS = [row for row in SMALL_HOSTILE if row[0] not in ("nothing", "an object of Python")]

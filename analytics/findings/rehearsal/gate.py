@@ -134,6 +134,7 @@ def conditions(texts: Iterable[str]) -> list[Condition]:
 
 
 def _condition(text: str) -> Condition:
+    text = text.strip()
     match = _CONDITION.fullmatch(text)
     known = (
         f"conditions are {', '.join(NUMBERS)} with > or < and a number: points>5%, undecided>10%, failures, visits>800"
@@ -145,11 +146,11 @@ def _condition(text: str) -> Condition:
     if match["limit"] is None:
         if match["name"] != "failures":
             raise UsageError(f"{text!r} has no limit", hint=known)
-        return Condition(text.strip(), "failures", True, 0)
+        return Condition(text, "failures", True, 0)
     if number.is_share is not bool(match["percent"]):
         raise UsageError(
             f"the limit of {text!r} is {'a percentage' if number.is_share else 'no percentage'}",
             hint=f"write {match['name']}{match['sign']}{match['limit']}{'%' if number.is_share else ''}",
         )
     limit = float(match["limit"]) / (100 if number.is_share else 1)
-    return Condition(text.strip(), match["name"], match["sign"] == ">", limit)
+    return Condition(text, match["name"], match["sign"] == ">", limit)

@@ -10,6 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -179,8 +180,13 @@ class Rehearsal:
         points = self._decided["points"].to_numpy(float)
         if not len(points) or self.is_same:
             return 0.0, 0.0
-        low, high = (-math.inf, math.inf) if wraps(self.program) else pays_at_worst(self.program.ast)
+        low, high = self._pays
         return min(0.0, low - float(points.max())), max(0.0, high - float(points.min()))
+
+    @cached_property
+    def _pays(self) -> tuple[float, float]:
+        """The least and the most that the program may pay for a run, failing ones too; infinite where nothing bounds it."""
+        return (-math.inf, math.inf) if wraps(self.program) else pays_at_worst(self.program.ast)
 
     @cached_property
     def per_run(self) -> Estimate:
@@ -195,7 +201,12 @@ class Rehearsal:
     def relative(self) -> Relative | None:
         """The same as a share of what was paid for the same runs; None where that may be nothing."""
         rows = self._decided
-        return relative(rows["low"], rows["points"], rows["weight"]) if len(rows) else None
+        found = relative(rows["low"], rows["points"], rows["weight"]) if len(rows) else None
+        return self._of_nothing(found)
+
+    def _of_nothing(self, share: Relative | None) -> Relative | None:
+        """A share of what was paid: a program that can pay nothing else than 0 pays exactly all of it less."""
+        return Relative(-1.0, -1.0, -1.0) if share is not None and self._pays == (0.0, 0.0) else share
 
     @cached_property
     def undecided(self) -> Estimate:
@@ -263,7 +274,7 @@ class Rehearsal:
         for name in ("low", "high"):
             if not np.isfinite(rows[name]).all():
                 ends.append(Relative(*(3 * (float(rows[name][~np.isfinite(rows[name])].iloc[0]),))))
-            elif (share := relative(rows[name], rows["points"], rows["weight"])) is not None:
+            elif (share := self._of_nothing(relative(rows[name], rows["points"], rows["weight"]))) is not None:
                 ends.append(share)
             else:
                 return None
@@ -341,7 +352,8 @@ class Rehearsal:
     @cached_property
     def user_groups(self) -> list[UserGroup]:
         """Users by how many of their runs the log holds."""
-        return user_groups(self._decided, self._reach)
+        found = user_groups(self._decided, self._reach)
+        return [replace(group, relative=self._of_nothing(group.relative)) for group in found]
 
     @cached_property
     def days(self) -> list[Totals]:
