@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 import time
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,6 +18,9 @@ from analytics.errors import UsageError
 
 if TYPE_CHECKING:
     from analytics.storage import LakePath
+
+
+_NAME = "strategy-analytics"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +51,7 @@ def run_demo(options: DemoOptions) -> int:
     if options.if_missing:
         say(f"no lake yet: making one with invented data in {options.out / 'lake'}, which takes less than a minute")
     if options.runs < 1 or options.days < 1:
-        raise UsageError("--runs and --days must be positive", hint="make demo alone simulates 240,000 runs of 14 days")
+        raise UsageError("--runs and --days must be positive", hint="demo alone simulates 240,000 runs of 14 days")
     started = time.perf_counter()
     spent: dict[str, float] = {}
     lake = options.out / "lake"
@@ -56,15 +62,41 @@ def run_demo(options: DemoOptions) -> int:
     pages = _render(options, lake, spent)
     steps = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in spent.items() if seconds >= 0.05)
     say(f"time: {time.perf_counter() - started:.1f} s ({steps})")
-    say(f"look around: ANALYTICS_LAKE={lake} .venv/bin/strategy-analytics status --all-realms, or make lab")
-    days = f"--since {options.until - timedelta(days=options.days)} --until {options.until}"
-    say(
-        f"the log against the engine's counters: .venv/bin/strategy-analytics audit --all-realms --lake {lake} {days} "
-        f"--counters {counters}"
-    )
+    for sentence in what_next(options, lake, counters):
+        say(sentence)
     for path in (lake, *pages, Path(options.reports) / "index.html"):
         put(str(path))
     return 0
+
+
+def what_next(options: DemoOptions, lake: Path, counters: Path) -> list[str]:
+    """What to type after a demo, by the command that made it.
+
+    Args:
+        options: Whose days are audited.
+        lake: Its lake.
+        counters: The file with the engine's counters.
+    """
+    command, named = _command(), shlex.quote(str(lake))
+    has_lab = Path("Makefile").is_file() and Path("notebooks/explore.ipynb").is_file()
+    days = f"--since {options.until - timedelta(days=options.days)} --until {options.until}"
+    return [
+        f"look around: ANALYTICS_LAKE={named} {command} status --all-realms{', or make lab' if has_lab else ''}",
+        f"the log against the engine's counters: {command} audit --all-realms --lake {named} {days} "
+        f"--counters {shlex.quote(str(counters))}",
+    ]
+
+
+def _command() -> str:
+    """What to type for the command that runs now: its name where a shell finds this very one by it, else its path."""
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m analytics"
+    if program.name != _NAME:  # called by another program
+        return _NAME
+    found = shutil.which(_NAME)
+    is_found = found is not None and program.exists() and Path(found).samefile(program)
+    return _NAME if is_found else shlex.quote(str(program))
 
 
 def _lake_in_reach() -> LakePath | None:

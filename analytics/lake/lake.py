@@ -141,7 +141,7 @@ class Lake:
             what += ": the folder is there, and holds neither ledger nor executions"
         raise LakeError(
             what,
-            hint="name its folder with --lake or ANALYTICS_LAKE; `make demo` makes one with invented data, "
+            hint="name its folder with --lake or ANALYTICS_LAKE; `strategy-analytics demo` makes one with invented data, "
             "`strategy-analytics extract --lake …` one of your own",
             path=str(self.root),
         )

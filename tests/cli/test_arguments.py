@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analytics import cli
+from analytics.cli import demo
 from analytics.cli.arguments import parse
 from analytics.cli.options import options_of
 from analytics.cli.output import ensure_ours, write_parquet
@@ -178,6 +180,31 @@ def test_what_parquet_has_no_type_for_is_text_in_the_file(tmp_path):
     asked = "select interval 1 day as a, 2 as b, [interval 1 hour] as c, {'d': null::interval} as d from range(2)"
     write_parquet(duckdb.sql(asked).to_arrow_table(), target)
     assert duckdb.sql(f"from '{target}'").fetchall() == [("1 day", 2, "['01:00:00']", "{'d': NULL}")] * 2
+
+
+def test_a_demo_names_commands_that_there_are(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / "on path"))
+    for folder in ("on path", "elsewhere"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "strategy-analytics").touch(0o755)
+
+    def told(program):
+        monkeypatch.setattr("sys.argv", [str(program)])
+        return demo.what_next(demo.DemoOptions(), Path("a b/lake"), Path("counters.prom.gz"))
+
+    assert [line.split(": ", 1)[1] for line in told(tmp_path / "on path" / "strategy-analytics")] == [
+        "ANALYTICS_LAKE='a b/lake' strategy-analytics status --all-realms",
+        "strategy-analytics audit --all-realms --lake 'a b/lake' --since 2026-06-27 --until 2026-07-11 "
+        "--counters counters.prom.gz",
+    ]
+    assert " elsewhere/strategy-analytics status" in told("elsewhere/strategy-analytics")[0]
+    assert f" {sys.executable} -m analytics status" in told(tmp_path / "analytics" / "__main__.py")[0]
+    (tmp_path / "Makefile").touch()
+    assert "make lab" not in told("elsewhere/strategy-analytics")[0]  # somebody else's
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "explore.ipynb").touch()
+    assert told("elsewhere/strategy-analytics")[0].endswith(", or make lab")
 
 
 def test_without_a_source_nothing_is_waited_for(monkeypatch, tmp_path, capsys):

@@ -182,7 +182,7 @@ def test_extract_gives_json_to_programs(run, database_url, tmp_path):
         (["report", "runaway_rules", "--set", "realm=", "--since", "2026-07-08"], 2, "the realm is empty"),
         (["extract", "--patience", "long"], 2, "--patience 24h"),
         (["extract", "--database-url", "mysql://x/y"], 3, "PostgreSQL"),
-        (["status", "--lake", "no-such-folder"], 3, "make demo"),
+        (["status", "--lake", "no-such-folder"], 3, "strategy-analytics demo"),
         (["query"], 2, "either a statement"),
         (["query", "--name", "nope"], 2, "no queries file"),
         (["frobnicate"], 2, "invalid choice"),

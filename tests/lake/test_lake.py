@@ -287,7 +287,7 @@ def test_the_empty_realm_is_not_all_realms(lake: Lake) -> None:
 def test_a_folder_that_is_not_there_is_no_lake(tmp_path: Path) -> None:
     with pytest.raises(LakeError, match="there is no lake in") as raised:
         open_lake(tmp_path / "nowhere")
-    assert "make demo" in raised.value.hint
+    assert "strategy-analytics demo" in raised.value.hint
     assert not (tmp_path / "nowhere").exists()  # looking makes none
 
 

@@ -139,7 +139,7 @@ def test_families_can_be_told_apart_and_lead_the_table(opened: OpenLake) -> None
     } == {strategy: names[strategy] for strategy in found.frame["strategy_id"] if names.get(strategy)}
     head = repr(found).splitlines()[0].split("  ")
     assert [name.strip() for name in head if name.strip()] == [
-        "family_name", "strategy_version", "points (est.)", "points per run (est.)", "strategy_id", "logged rows",
+        "family_name", "strategy_version", "points (est.)", "points per ok run (est.)", "strategy_id", "logged rows",
     ]  # fmt: skip
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _TITLES: Final = {
     "est_runs": ("runs", ""),
     "est_points_sum": ("points", ""),
-    "est_points_mean": ("points per run", ""),
+    "est_points_mean": ("points per ok run", ""),
     "est_failure_rate": ("failure rate", "%"),
     "est_duration_p50_ms": ("median duration", "ms"),
     "est_duration_p95_ms": ("p95 duration", "ms"),

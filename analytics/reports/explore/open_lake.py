@@ -360,8 +360,8 @@ class OpenLake(Warehouse):
         """A question of one's own with intervals: runs, points, failures, durations or nodes, by whatever a run has.
 
         Args:
-            what: ``runs``, ``points`` (their sum, and per run), ``failures`` (the rate), ``duration``, ``nodes`` (median, 95 % and
-                99 % quantile), or several of them.
+            what: ``runs``, ``points`` (their sum, and per ok run), ``failures`` (the rate), ``duration``, ``nodes`` (median, 95 %
+                and 99 % quantile), or several of them.
             by: Columns of the view executions, ``family_name``, or expressions over them: a group for each of their values. One
                 group of all rows without it.
             where: A condition over the same.
