@@ -209,7 +209,8 @@ class RunInputs:
             if beside is None
             else _Base.beside(points, other, _outcomes(beside, inputs))
         )
-        is_decided = ~_is_text(base.missing) & np.isfinite(base.low)
+        is_missing = _is_text(base.missing)
+        is_decided = ~is_missing & np.isfinite(base.low)
         low = np.where(is_decided, base.low, base.points)
         return rows[list(_COLUMNS)].assign(
             label=label,
@@ -224,7 +225,7 @@ class RunInputs:
             nodes=other.nodes,
             own_nodes=own.nodes,
             hits=other.hits,
-            missing=np.where(_is_text(base.missing), base.missing, other.untold),
+            missing=np.where(is_missing, base.missing, other.untold),
             may_fail=other.may_fail,
             is_decided=is_decided,
             is_changed=is_decided & ~np.isclose(base.points, low, rtol=NEAR, atol=NEAR),
