@@ -109,9 +109,9 @@ def test_undecided_runs_are_at_their_worst_in_a_budget(rides: OpenLake) -> None:
     )
     answer = analytics.sweep(rides, draft, "rule bonus › assign", [1, 20], **WINDOW)
     first, last = answer.frame.to_dict("records")
-    # Each run is paid the bonus or what the rules behind it pay: 12 for a far one, 2 for a near one.
-    assert (first["worst_points_per_day_low"], first["worst_points_per_day_high"]) == (10 * 1, 4 * 12 + 6 * 2)
-    assert (last["worst_points_per_day_low"], last["worst_points_per_day_high"]) == (4 * 12 + 6 * 2, 10 * 20)
+    # Each run is paid the bonus or what the rules behind it pay, 12 for a far one, 2 for a near one; without the field it fails.
+    assert (first["worst_points_per_day_low"], first["worst_points_per_day_high"]) == (0, 4 * 12 + 6 * 2)
+    assert (last["worst_points_per_day_low"], last["worst_points_per_day_high"]) == (0, 10 * 20)
     assert first["undecided"] == 1
     assert answer.within(60).value == 1 and answer.within(59).value is None
     with pytest.raises(UsageError, match="no number"):
@@ -127,9 +127,9 @@ def test_runs_that_could_not_be_tried_are_in_a_budget_at_what_the_program_may_pa
     )
     answer = analytics.sweep(rides, rides.program("Rides"), FAR, [12], **WINDOW)
     [row] = answer.frame.to_dict("records")
-    # Version 2 ran on two of four days: 60 points each. The twenty runs of version 1 may be paid 2 to 12 each.
+    # Version 2 ran on two of four days: 60 points each. The twenty runs of version 1 may be paid 2 to 12 each, or fail.
     assert row["points_per_day"] == 2 * 60 / 4
-    assert (row["worst_points_per_day_low"], row["worst_points_per_day_high"]) == ((120 + 40) / 4, (120 + 240) / 4)
+    assert (row["worst_points_per_day_low"], row["worst_points_per_day_high"]) == (120 / 4, (120 + 240) / 4)
 
 
 def test_a_row_of_a_sweep_is_the_rehearsal_of_that_edit_and_inputs_are_read_once(
@@ -204,8 +204,8 @@ def test_where_the_other_version_is_undecided_the_difference_is_as_wide_as_both(
     ast = {**tiny.program(12), "rules": [bonus, *tiny.program(12)["rules"]]}
     other = replace(found.program, ast=ast, program=compile_program(ast), outline=outline(ast))
     beside = Rehearsal(found.lake, found.family, found.program, found.since, found.until, beside=("v9", other))
-    # The other pays 5 or what this one pays: a far run then 7 less, a near one 3 more.
-    assert beside.undecided.value == 1 and beside.bounds == (24 * -3, 16 * 7)
+    # The other pays a near run 5 where this one pays 2, or the same, or fails and pays nothing: then this one pays all of it more.
+    assert beside.undecided.value == 1 and beside.bounds == (24 * -3, 16 * 12 + 24 * 2)
     assert beside.worst_relative is None, "a share of what nobody knows"
     assert conditions(["points>50%"])[0].refuses(beside)
 

@@ -187,8 +187,11 @@ def versus(evidence: Evidence, other: Definition, label: str) -> str:
 def _versus_sentence(evidence: Evidence, answer: PointsBounds) -> str:
     if answer.code is not None:
         return f"it fails with {answer.code}."
-    if not answer.is_decided:
-        return f"cannot be decided, for {_why(evidence, answer.missing or NOT_RECORDED)}{_bounds(answer)}."
+    # Whether it fails on what is not known nobody can tell; it is then paid nothing.
+    may_lose = answer.may_fail and not answer.low <= 0 <= answer.high
+    if not answer.is_decided or may_lose:
+        unless = ", or nothing if it fails on that" if may_lose else ""
+        return f"cannot be decided, for {_why(evidence, answer.missing or NOT_RECORDED)}{_bounds(answer)}{unless}."
     if not answer.knows_case:
         return f"{words.points(answer.low)}; which case cannot be decided."
     same = evidence.is_ok and answer.case_name == evidence.run.case_name and answer.case_name is not None
@@ -208,6 +211,8 @@ def _why(evidence: Evidence, missing: str) -> str:
 
 def _bounds(answer: PointsBounds) -> str:
     """Between what the points lie, as far as that is known."""
+    if answer.is_decided:
+        return f": {words.points(answer.low)}"
     if math.isfinite(answer.low) and math.isfinite(answer.high):
         return f": between {words.points(answer.low).split()[0]} and {words.points(answer.high)}"
     return ""

@@ -211,7 +211,8 @@ class RunInputs:
             base = _Base.beside(points, other, self._outcomes(label, inputs, beside))
             is_same = says_same(program, beside)
             base = base.alike() if is_same else base
-        is_decided = ~_is_text(base.missing) & np.isfinite(base.low)
+        is_missing = _is_text(base.missing)
+        is_decided = ~is_missing & np.isfinite(base.low)
         low = np.where(is_decided, base.low, base.points)
         return rows[list(_COLUMNS)].assign(
             label=label,
@@ -226,7 +227,7 @@ class RunInputs:
             nodes=other.nodes,
             own_nodes=own.nodes,
             hits=other.hits,
-            missing=np.where(_is_text(base.missing), base.missing, other.untold),
+            missing=np.where(is_missing, base.missing, other.untold),
             may_fail=other.may_fail,
             is_decided=is_decided,
             is_changed=is_decided & ~np.isclose(base.points, low, rtol=NEAR, atol=NEAR),
