@@ -110,10 +110,16 @@ class UserSums:
 
     @property
     def quantile(self) -> float:
-        """Standard errors in half of a 95 % interval: Student's t for so many users."""
+        """Standard errors in half of a 95 % interval: Student's t, not for all users but for as many even ones as tell so much.
+
+        That number is ``(Σ runs)² / Σ runs²`` over the users (Kish, *Survey Sampling*, 1965, section 11.7): where few of them have
+        most of the runs, the error rests on these few. Of very uneven users the error itself is rather too small
+        (docs/estimates.md, "uneven users").
+        """
         from scipy import special
 
-        return float(special.stdtrit(max(self.users - 1, 1), 1 - TAIL))
+        even = self.runs**2 / self.run_squares if self.run_squares > 0 else 1.0
+        return float(special.stdtrit(max(even - 1, 1), 1 - TAIL))
 
 
 @dataclass(slots=True)
