@@ -131,6 +131,21 @@ def test_a_group_is_whatever_an_expression_says(opened: OpenLake) -> None:
     )
 
 
+def test_a_group_of_failures_alone_is_counted_not_estimated(opened: OpenLake) -> None:
+    counted = dict(opened.sql("select status, count(*) from executions group by all").fetchall())
+    for by in ("status", '"status"'):
+        found = opened.estimate(["runs", "failures"], by=by).frame
+        failed = found[found[by].notna() & (found[by] != "ok")]
+        assert len(failed) >= 4
+        for row in failed.itertuples():
+            runs = row.estimate == "est_runs"
+            assert (row.value, row.low, row.high, row.grade) == (*[counted[row[1]] if runs else 1.0] * 3, "good")
+    ok = found[(found[by] == "ok") & (found["estimate"] == "est_runs")]
+    assert (ok["low"] < ok["value"]).all()
+    # A condition is not seen through: there may be ok runs that meet it, and none was drawn.
+    assert opened.estimate("runs", where="status = 'error'").frame["high"].item() > counted["error"]
+
+
 def test_families_can_be_told_apart_and_lead_the_table(opened: OpenLake) -> None:
     found = opened.estimate("points", by=["strategy_id", "strategy_version", "family_name"])
     names = dict(opened.sql("select strategy_id, min(family_name) from definitions group by all").fetchall())
