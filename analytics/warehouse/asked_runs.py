@@ -110,10 +110,16 @@ class UserSums:
 
     @property
     def quantile(self) -> float:
-        """Standard errors in half of a 95 % interval: Student's t for so many users."""
+        """Standard errors in half of a 95 % interval: Student's t, not for all users but for as many even ones as tell so much.
+
+        That number is ``(Σ runs)² / Σ runs²`` over the users (Kish, *Survey Sampling*, 1965, section 11.7): where few of them have
+        most of the runs, the error rests on these few. Of very uneven users the error itself is rather too small
+        (docs/estimates.md, "uneven users").
+        """
         from scipy import special
 
-        return float(special.stdtrit(max(self.users - 1, 1), 1 - TAIL))
+        even = self.runs**2 / self.run_squares if self.run_squares > 0 else 1.0
+        return float(special.stdtrit(max(even - 1, 1), 1 - TAIL))
 
 
 @dataclass(slots=True)
@@ -126,7 +132,8 @@ class Tally:
         sums: Points, by weight.
         pivot, unit: Of the sums.
         least: Smallest points; 0 at most.
-        rate: Smallest sampling rate of the realms in it, in the window.
+        rate: Smallest sampling rate of the realms in it, in the window; 1 where the column ``status`` itself is a key and says that
+            its runs failed: these are all logged. A condition or another expression that only failed runs meet is not seen through.
         parts: Durations and nodes, where they were asked for.
         by_user: Of ``points`` and ``failures``, where sides are compared.
     """
@@ -264,6 +271,7 @@ def _gather(
                 last_keys.append(row.last_key)
                 tallies.append({})
             rate = rates[row.side if question.versus else THIS].get(row.realm_id, DEFAULT_SAMPLE_RATE)
+            rate = 1.0 if _is_kept(by, groups[-1]) else rate
             tallies[row.number - 1].setdefault(row.side, Tally()).add(row, rate)
         if {"duration", "nodes"} & set(question.what):
             for number, side, part in _parts(asked("lists").to_arrow_table()):
@@ -283,6 +291,14 @@ def _gather(
         users,
         shared,
         (min(rates[0].values(), default=DEFAULT_SAMPLE_RATE), min(rates[1].values(), default=DEFAULT_SAMPLE_RATE)),
+    )
+
+
+def _is_kept(by: Sequence[Expression], keys: tuple[Any, ...]) -> bool:
+    """No ok run, which may not have been drawn, can be of the group."""
+    return any(
+        one.is_column and one.columns == {"status"} and key not in (None, "ok")
+        for one, key in zip(by, keys, strict=True)
     )
 
 

@@ -35,7 +35,10 @@ from 0.05 to 0.2 on the second of two days, and every second group has skewed po
 too, and is in the intervals of its sums. The lower half is the difference of both days (`versus`): of runs and sums as there
 were, of means and rates as what the process does, which pays and fails a fifth more on the second day. There users are taken as
 independent, not their runs: below, each group has a few users on each day, whose levels of points differ by a lognormal factor of
-σ = 0.5; runs taken as independent would hold the truth of such a mean's difference in about 80 of 100."""
+σ = 0.5; runs taken as independent would hold the truth of such a mean's difference in about 80 of 100. Of 200 uneven users
+the one of rank k has a share of the runs like k^−1.2, so that the first has a quarter of them. Where a group is so large that
+users are nearly all that is left to chance, the error rests on these few, and such a mean's difference
+held in about 91 of 100 (200 logs of 20,000 runs on each side, at rate 0.2)."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,12 @@ class Logs:
         seed: Of all that is chance.
         users: Of each group on each day; each run has its own where it is 0.
         spread: Of the users' levels, σ of a lognormal of mean 1: what a user's runs are paid is times this.
+        uneven: The user of rank k has a share of the runs like 1/k to the power of this.
     """
 
-    def __init__(self, logs: int, runs: int, seed: int, users: int = 0, spread: float = 0.0) -> None:
+    def __init__(
+        self, logs: int, runs: int, seed: int, *, users: int = 0, spread: float = 0.0, uneven: float = 0.0
+    ) -> None:
         chance = np.random.default_rng(seed)
         count = logs * runs
         self.log, self._runs = np.repeat(np.arange(logs), runs), runs
@@ -83,9 +89,9 @@ class Logs:
         cases = chance.choice([0.0, 10.0, 50.0], count, p=[0.6, 0.3, 0.1])
         self.points = np.where(self.group % 2 == 0, skewed, cases) * lift
         if users:
-            self.user = ((self.log * len(SHARES) + self.group) * 2 + self.day) * users + chance.integers(
-                0, users, count
-            )
+            shares = np.arange(1, users + 1) ** -uneven
+            one = chance.choice(users, count, p=shares / shares.sum()) if uneven else chance.integers(0, users, count)
+            self.user = ((self.log * len(SHARES) + self.group) * 2 + self.day) * users + one
             self.points *= np.exp(chance.normal(-(spread**2) / 2, spread, int(self.user.max()) + 1))[self.user]
         else:
             self.user = np.arange(count)
@@ -213,9 +219,10 @@ def lines(logs: int, runs: int, seed: int) -> Iterator[str]:
     yield "| estimate | groups | graded good or rough | of these, interval holds the truth, % |"
     yield "|---|---:|---:|---:|"
     asked = [("", covered(simulated)), ("difference of ", differences(simulated))]
-    for users in (40, 15):
-        found = differences(Logs(logs, runs, seed + users, users, 0.5))
-        asked.append((f"{users} users: difference of ", {"est_points_mean": found["est_points_mean"]}))
+    for users, uneven in ((40, 0.0), (15, 0.0), (200, 1.2)):
+        found = differences(Logs(logs, runs, seed + users, users=users, spread=0.5, uneven=uneven))
+        told = f"{users} uneven users" if uneven else f"{users} users"
+        asked.append((f"{told}: difference of ", {"est_points_mean": found["est_points_mean"]}))
     for kind, found in asked:
         for name, one in found.items():
             share = f"{100 * one.share:.1f}" if one.graded else "–"

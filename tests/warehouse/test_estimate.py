@@ -131,6 +131,21 @@ def test_a_group_is_whatever_an_expression_says(opened: OpenLake) -> None:
     )
 
 
+def test_a_group_of_failures_alone_is_counted_not_estimated(opened: OpenLake) -> None:
+    counted = dict(opened.sql("select status, count(*) from executions group by all").fetchall())
+    for by in ("status", '"status"'):
+        found = opened.estimate(["runs", "failures"], by=by).frame
+        failed = found[found[by].notna() & (found[by] != "ok")]
+        assert len(failed) >= 4
+        for row in failed.itertuples():
+            runs = row.estimate == "est_runs"
+            assert (row.value, row.low, row.high, row.grade) == (*[counted[row[1]] if runs else 1.0] * 3, "good")
+    ok = found[(found[by] == "ok") & (found["estimate"] == "est_runs")]
+    assert (ok["low"] < ok["value"]).all()
+    # A condition is not seen through: there may be ok runs that meet it, and none was drawn.
+    assert opened.estimate("runs", where="status = 'error'").frame["high"].item() > counted["error"]
+
+
 def test_families_can_be_told_apart_and_lead_the_table(opened: OpenLake) -> None:
     found = opened.estimate("points", by=["strategy_id", "strategy_version", "family_name"])
     names = dict(opened.sql("select strategy_id, min(family_name) from definitions group by all").fetchall())
@@ -191,6 +206,16 @@ def test_users_whose_runs_are_alike_make_a_mean_less_sure(monkeypatch: pytest.Mo
     assert without.share < 0.88
 
 
+def test_few_users_with_most_of_the_runs_tell_as_much_as_few() -> None:
+    def tells(runs: list[float]) -> float:
+        squares = sum(one**2 for one in runs)
+        return asked_runs.UserSums(len(runs), 1.0, 0.0, sum(runs), 0.0, 0.0, squares).quantile
+
+    assert tells([7.0] * 10) == pytest.approx(2.2622, abs=1e-4)  # of a table of Student's t, 9 degrees of freedom
+    assert tells([100.0] * 3 + [0.1] * 500) > 3.1  # as three users and a few, not as 503
+    assert tells([100.0] + [0.001] * 500) == pytest.approx(12.706, abs=1e-3)
+
+
 @pytest.mark.long
 def test_the_intervals_of_thousands_of_groups_hold_too() -> None:
     assert missed(groups.Logs(400, 12_000, 7)) == []
@@ -207,7 +232,10 @@ def by_users(rows: pd.DataFrame) -> Moments:
     each = off.groupby(rows["external_user_id"].fillna(rows["execution_id"])).sum()
     error = math.sqrt((each**2).sum() * len(each) / (len(each) - 1))
     found = of_mean(rows["points"], weights, process=True)
-    by_student = [float(stats.t.ppf(0.975, freedom)) for freedom in (len(each) - 1, found.freedom)]
+    runs = weights.groupby(rows["external_user_id"].fillna(rows["execution_id"])).sum()
+    by_student = [
+        float(stats.t.ppf(0.975, freedom)) for freedom in (runs.sum() ** 2 / (runs**2).sum() - 1, found.freedom)
+    ]
     return found.with_error(max(error / math.sqrt(found.variance) * max(by_student[0] / by_student[1], 1), 1))
 
 

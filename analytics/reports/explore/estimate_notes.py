@@ -107,7 +107,7 @@ def _compared(question: Question, found: Gathered, groups: Sequence[GroupEstimat
     if {"est_points_mean", "est_failure_rate"} & set(question.names):
         told.append(
             "Differences of means and rates take users as independent, not their runs, which may be alike; in a group of one user, "
-            "its runs."
+            "its runs. Where few users have most of the runs, intervals hold rather less often than 95 of 100."
         )
     if {"duration", "nodes"} & set(question.what):
         told.append(
