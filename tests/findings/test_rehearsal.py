@@ -194,6 +194,7 @@ def test_of_many_runs_an_even_part_is_taken_and_the_interval_is_wider(rehearse: 
     whole = rehearse("half_more", 2)
     part = Rehearsal(whole.lake, whole.family, whole.program, whole.since, whole.until, most=len(whole.tried.rows) // 4)
     assert len(part.tried.rows) < 0.4 * len(whole.tried.rows) and part.tried.share < 0.3
+    assert part.tried_runs.value == pytest.approx(whole.tried_runs.value, rel=1e-6), "it stands for the same runs"
     assert part.difference.high - part.difference.low > 1.3 * (whole.difference.high - whole.difference.low)
     assert part.difference.low < whole.difference.value < part.difference.high
 

@@ -29,6 +29,9 @@ NEAR = 1e-9
 _LOOKED_AT, _LEAST_LOOKED_AT = 1.5, 5_000
 """Times the runs to be tried whose traces are read, and how many at least: of some the trace is missing or does not fit."""
 
+_CHANCE = 4.0
+"""Standard deviations of a binomial count, within which a part of the runs is as large as it should be."""
+
 _COLUMNS = ("execution_id", "created_at", "external_user_id", "points", "case_name", "weight")
 _TRIED = (
     "label", "low", "high", "would_case", "knows_case", "code", "visits", "nodes", "own_nodes", "hits", "missing", "may_fail",
@@ -196,7 +199,8 @@ class RunInputs:
             return "its definition is not in the lake"
         if variants.doubt:
             return variants.doubt
-        inputs = _at_most(read_inputs(self._lake, variants, most=quota), quota)
+        read = _as_many(read_inputs(self._lake, variants, most=quota), group.paid_count, self._part)
+        inputs = _at_most(read, quota)
         return inputs if len(inputs.rows) else "no run of it has a trace that fits its program"
 
     def _tried(self, label: str, inputs: Inputs, program: Definition, beside: Definition | None) -> pd.DataFrame:
@@ -283,6 +287,23 @@ def quotas(logged: Mapping[str, int], most: int) -> dict[str, int]:
         if over > 0 and found[label]:
             found[label], over = 0, over - 1
     return found
+
+
+def _as_many(inputs: Inputs, logged: int, part: float) -> Inputs:
+    """Weights of a part that together stand for as many runs as are logged: how many it holds is the chance of a hash of ids.
+
+    Where fewer are there than that chance tells, some cannot be tried, and the others do not stand for them.
+
+    Args:
+        inputs: What was read.
+        logged: Logged ok runs with finite points, of which they are a part.
+        part: The part of the drawn runs that these are.
+    """
+    share = inputs.share * inputs.variants.part / part
+    found = len(inputs.rows) / share
+    if share >= 1 or not found or abs(found - logged) > _CHANCE * math.sqrt(logged * (1 - share) / share):
+        return inputs
+    return replace(inputs, rows=inputs.rows.assign(weight=inputs.rows["weight"] * (logged / found)))
 
 
 def _at_most(inputs: Inputs, quota: int) -> Inputs:
