@@ -66,7 +66,7 @@ def _publish(found: Rehearsal) -> list[page.Todo]:
         return [page.Todo("Nothing to publish: it is the version that is published.", "", done=True)]
     if standing is not None and standing.status == "ARCHIVED":
         call = commands.roll_back(standing.strategy_id, standing.version)
-        text = f"Go back to version {standing.version}, or change what it is to change first."
+        text = f"Go back to version {standing.version}, or make a draft of it and change that first."
         return [page.Todo(text, "It also points games and tasks back; publishing it again is answered 409.", call)]
     calls = [] if standing is not None else [commands.new_draft(live)]
     calls += [commands.publish(standing.strategy_id if standing is not None else None), commands.usage(live)]
