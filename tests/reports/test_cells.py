@@ -11,9 +11,11 @@ from typing import Any
 import nbformat
 import pytest
 
-RUN = """import sys
+RUN = """import signal
+import sys
 from pathlib import Path
 from analytics.reports.render import cells
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts tests in the background has it ignored
 try:
     cells.execute(Path(sys.argv[1]), Path(sys.argv[2]), {"answer": 42})
 except BaseException as error:
