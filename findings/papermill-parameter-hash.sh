@@ -24,7 +24,7 @@ import papermill
 
 logging.disable()
 cell = nbformat.v4.new_code_cell(
-    "\n".join(['url = "https://example.org/rules#bonus"', 'since = "7d"  # of the window', 'where = "points = 5"', "least = 1; most = 2"])
+    "\n".join(['title = "Rule #5: bonus"', 'since = "7d"  # of the window', 'where = "points = 5"', "least = 1; most = 2"])
 )
 cell.metadata["tags"] = ["parameters"]
 notebook = nbformat.v4.new_notebook(cells=[cell])
@@ -33,7 +33,7 @@ nbformat.write(notebook, "report.ipynb")
 seen = {name: (found["default"], found["help"]) for name, found in papermill.inspect_notebook("report.ipynb").items()}
 print(papermill.__version__, seen)
 assert seen == {
-    "url": ('"https://example.org/rules', 'bonus"'),
+    "title": ('"Rule', '5: bonus"'),
     "since": ('"7d"', "of the window"),
 }, "changed"
 PY

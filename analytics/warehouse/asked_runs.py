@@ -38,6 +38,7 @@ ASKED: Final = {
 }
 """What can be asked, and the estimates that answer it; named as in the query strategy_summary, where both have them."""
 _VIEW: Final = "asked_runs"
+_PLACED: Final = "placed_runs"
 _MOST_KEYS: Final = 8
 THIS, OTHER = 0, 1
 """Sides: the window, and what it is compared with."""
@@ -387,13 +388,14 @@ def _least(counts: Sequence[tuple[int, int]], groups: int) -> list[int]:
 
 @contextmanager
 def _view(connection: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation) -> Iterator[None]:
-    """While the statements are asked, the rows have a name; in one transaction, so that ``now()`` is one moment."""
+    """While the statements are asked, the rows have names; in one transaction, so that ``now()`` is one moment."""
     connection.begin()
     try:
         rows.create_view(_VIEW)
+        connection.sql(sql.text("estimate", _PLACED)).create_view(_PLACED)
         yield
     finally:
-        connection.rollback()  # nothing is to be kept, the view neither
+        connection.rollback()  # nothing is to be kept, the views neither
 
 
 def _rates(connection: duckdb.DuckDBPyConnection, span: Span) -> dict[str | None, float]:

@@ -30,8 +30,7 @@ SECTIONS = (
 Make = Callable[[str, int], RehearsalReport]
 
 
-@pytest.fixture(scope="module")
-def rehearse(planted: Planted) -> Make:
+def rehearsed(planted: Planted) -> Make:
     """A version of a story's family on trial over all of its runs; made once."""
 
     def make(key: str, version: int) -> RehearsalReport:
@@ -42,6 +41,11 @@ def rehearse(planted: Planted) -> Make:
         )  # fmt: skip
 
     return cache(make)
+
+
+@pytest.fixture(scope="module")
+def rehearse(planted: Planted) -> Make:
+    return rehearsed(planted)
 
 
 def text(report: RehearsalReport) -> str:

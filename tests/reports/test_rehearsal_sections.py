@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 
-from analytics import api
 from analytics.demo.dsl import arith, assign, compare, lit, rule
 from analytics.estimates.estimate import Estimate
 from analytics.findings.rehearsal.drift import DayDifference, Drift
@@ -22,26 +19,16 @@ from analytics.findings.rehearsal.user_groups import UserGroup
 from analytics.reports.rehearsal import day_by_day
 from analytics.reports.rehearsal.report import RehearsalReport
 from analytics.reports.small_cells import SmallCells
-from tests.planted.stories import FIRST, UNTIL, story
+from tests.planted.stories import FIRST, UNTIL
 from tests.planted.world import Planted
-from tests.reports.test_rehearsal_page import drafted, text
+from tests.reports.test_rehearsal_page import Make, drafted, rehearsed, text
 
-Make = Callable[[str, int], RehearsalReport]
 EVIL = "</svg><script>alert(1)</script>"
 
 
 @pytest.fixture(scope="module")
 def rehearse(planted: Planted) -> Make:
-    """A version of a story's family on trial over all of its runs; made once."""
-
-    def make(key: str, version: int) -> RehearsalReport:
-        family = story(key).family
-        return api.rehearsal(
-            planted.warehouse, realm=family.realm, family=family.name, version=version, since=FIRST.isoformat(),
-            until=UNTIL.isoformat(),
-        )  # fmt: skip
-
-    return cache(make)
+    return rehearsed(planted)
 
 
 def with_rows(report: RehearsalReport, small: int = 1, **columns: Any) -> RehearsalReport:

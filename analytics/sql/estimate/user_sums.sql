@@ -1,25 +1,11 @@
 -- What somebody's own question needs of users where it compares: how unlike their runs are, however alike those of one user.
 -- Grain: group, side, measure (points, or failures); the same numbers of groups as in sums.sql. A user's part is the weighted sum of
 -- what is measured, points as (points - middle) / unit; rows without a user are each a user of their own.
-with paid as not materialized (
-  select *, coalesce(status = 'ok' and isfinite(paid_points), false) as is_paid
-    from asked_runs
-), centre as (
-  select grp,
-         coalesce(avg(paid_points) filter (where abs(paid_points) < 1e60), 0) as middle,
-         max(abs(paid_points))                                                as largest
-    from paid
-   where is_paid
-   group by grp
-), place as (
-  select grp, middle, case when largest = 0 or (largest > 1e-60 and largest < 1e60) then 1 else largest end as unit
-    from centre
-), measured as not materialized (
-  select r.grp, r.side, r.external_user_id, 'points' as measure, p.unit,
-         r.sample_weight * (r.paid_points / p.unit - p.middle / p.unit) as part,
+with measured as not materialized (
+  select r.grp, r.side, r.external_user_id, 'points' as measure, r.unit,
+         r.sample_weight * (r.paid_points / r.unit - r.middle / r.unit) as part,
          r.sample_weight                                                as runs
-    from paid r
-    join place p on p.grp is not distinct from r.grp
+    from placed_runs r
    where r.is_paid and r.sample_weight >= 1
   union all
   -- every group has such rows, also one of rows without a weight
