@@ -62,6 +62,8 @@ FAULTS = (
     Fault("every listing is what it was at first", "stale", "GET", "list-type", 0),
     Fault("answers break off in their middle", "cut", "GET", "ledger/", 2),
     Fault("the store ignores conditions", "unconditional", "PUT", "", 0, LakeError),
+    Fault("the store makes nothing twice, and replaces any version", "blind to versions", "PUT", "", 0, LakeError),
+    Fault("the store compares an ETag with its quotes", "quotes compared", "PUT", ""),
 )
 
 

@@ -31,6 +31,9 @@ LEASE = timedelta(minutes=2)
 
 _POLL_SECONDS = 0.5
 
+_NOBODYS = Entry(0, f'"{"0" * 32}"', None)
+"""A version that no object has: no content is known whose MD5 this is."""
+
 
 class Lease:
     """A lock that this process holds."""
@@ -144,12 +147,12 @@ def _take(bucket: Bucket) -> Entry | None:
 
 
 def _probe(bucket: Bucket) -> None:
-    """Find out whether conditions mean anything to this store: what is there must not be made once more.
+    """Find out whether conditions mean anything to this store: what is there must not be made once more, nor replaced as another.
 
     Raises:
         LakeError: They do not.
     """
-    if bucket.swap(NAME, _signed(0), None) is not None:
+    if any(bucket.swap(NAME, _signed(0), before) is not None for before in (None, _NOBODYS)):
         bucket.remove(NAME)
         raise LakeError(
             f"the store of the lake {bucket.url} ignores conditional writes, so two runs could not be kept apart",

@@ -15,7 +15,11 @@ from xml.etree import ElementTree
 from benchmarks.report import progress
 
 ROOT = Path(__file__).parents[2]
-SUITES = {"fault": "tests/storage/test_object_store.py", "parity": "tests/warehouse/test_spark.py"}
+SUITES = {
+    "fault": "tests/storage/test_object_store.py",
+    "parity": "tests/warehouse/test_spark.py",
+    "store": "tests/storage/test_real_store.py",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,12 +43,13 @@ from tests.fewer import one_in
 from tests.odd import lakes
 from tests.odd.lakes import Shape, Strategy
 from tests.store import Request, Store, serving_bucket
+from tests.stores.ceph import Ceph
 from tests.warehouse.test_damaged import pages, short
 
 
 @pytest.fixture(scope="module")
-def store() -> Iterator[Store]:
-    with serving_bucket("lakes") as running:
+def store(cluster: Ceph | None) -> Iterator[Store]:
+    with serving_bucket("lakes", cluster.upstream if cluster else None) as running:
         yield running
 
 
@@ -190,6 +191,28 @@ def test_no_fault_leaves_anything_half(
 ) -> None:
     played = play(fault, store, source.extract, twice(source, tmp_path))
     record_property("fault", (fault.name, played.ended, played.requests))
+
+
+def test_a_store_that_compares_an_etag_with_its_quotes_is_asked_without_them_from_then_on(store: Store) -> None:
+    root = place(address())
+    assert isinstance(root, ObjectPath)
+    mine, theirs = root.bucket, Bucket(root.bucket.name, root.bucket.prefix)
+    mine.put("x", b"1")
+    store.begin(Fault("", "quotes compared", "PUT", "").spoil())
+    for content in (b"2", b"3"):
+        mine.put("x", content)
+    assert (mine.read("x")[0], len(store.puts())) == (b"3", 3)
+    theirs.put("x", b"4")  # asks what is there first
+    with pytest.raises(LakeLockedError, match="written by another run"):
+        mine.put("x", b"5")
+    assert theirs.read("x")[0] == b"4"
+
+
+def test_a_store_that_replaces_any_version_is_refused_before_anything_is_written(store: Store, source: Table) -> None:
+    store.begin(Fault("", "blind to versions", "PUT", "").spoil())
+    with pytest.raises(LakeError, match="ignores conditional writes"):
+        source.extract(Lake(address()))
+    assert store.puts() == []
 
 
 RUN = """
@@ -477,6 +500,14 @@ def test_what_the_store_refuses_is_said_in_words(
 def test_a_store_that_does_not_know_the_newer_checksums_is_told_how_to_do_without(code: str) -> None:
     said = failure(ClientError({"Error": {"Code": code, "Message": "as planned"}}, "PutObject"), "s3://lakes/x")
     assert "AWS_REQUEST_CHECKSUM_CALCULATION=when_required" in said.hint
+
+
+def test_a_wrong_clock_is_not_called_a_lack_of_rights() -> None:
+    told = ClientError({"Error": {"Code": "RequestTimeTooSkewed", "Message": "as planned"}}, "PutObject")
+    as_the_library_raises_it = PermissionError("as planned")
+    as_the_library_raises_it.__cause__ = told
+    said = failure(as_the_library_raises_it, "s3://lakes/x")
+    assert ("clocks of this machine and of the store" in said.message, "timedatectl" in said.hint) == (True, True)
 
 
 def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
