@@ -22,6 +22,7 @@ from analytics.model import Fingerprint, Partition, RealmFilter, Span, Transacti
 from analytics.source import table_check
 from analytics.source.connection import Connection, Session, connect, explain_server_error
 from analytics.source.copy_stream import copy_blocks
+from analytics.source.refusals import POOL_IS_EMPTY
 from analytics.source.table_check import (
     DEFINITION_TABLE,
     LOG_TABLE,
@@ -105,7 +106,12 @@ class Source:
                     self._connection.rollback()
                     self._take_snapshot()
             except psycopg.Error as error:
-                raise explain_server_error(error) from error
+                meant = explain_server_error(error)
+                if self._shared and POOL_IS_EMPTY in meant.message:
+                    meant.is_transient = (
+                        False  # what it waits for is ours: the first connection, which waits for this one
+                    )
+                raise meant from error
             self._stack = opening.pop_all()
         return self
 
