@@ -98,11 +98,12 @@ class _Meaning:
 
 _SERVER_LOG = "see the server's log; run again when it is up: what was finished stays"
 _LOST = _Meaning("the connection to the server was lost", _SERVER_LOG, is_transient=True)
-_CONFLICT = _Meaning(
-    "the standby needed to replay a change that this snapshot still had to see",
+STANDBYS_REPAIR = (
     "extract a shorter window, raise max_standby_streaming_delay or set hot_standby_feedback = on at the standby, or read "
-    "from the primary",
-    is_transient=True,
+    "from the primary"
+)
+_CONFLICT = _Meaning(
+    "the standby needed to replay a change that this snapshot still had to see", STANDBYS_REPAIR, is_transient=True
 )
 _FULL = _Meaning(
     "the server has no free connection",

@@ -9,12 +9,16 @@ import time
 from pathlib import Path
 
 from tests.conftest import MEMORY, _has_room
+from tests.servers.backups import backups
 from tests.servers.bench import Bench, Line
 from tests.servers.pooled import pooled
+from tests.servers.settings import settings
+from tests.servers.shapes import replicas, shapes
+from tests.servers.standbys import standbys
 from tests.servers.tls import tls
 from tests.servers.versions import versions
 
-GROUNDS = (versions, tls, pooled)
+GROUNDS = (versions, tls, pooled, standbys, shapes, replicas, settings, backups)
 
 
 def main() -> int:
@@ -30,7 +34,7 @@ def main() -> int:
         bench = Bench(Path(folder), tell=tell)
         for ground in GROUNDS:
             if not options.only or ground.__name__ in options.only:
-                ground(bench)
+                bench.enter(ground)
     broken = [line for line in bench.lines if line.broken]
     compared = sum(line.compared.rows for line in bench.lines)
     print(f"{len(bench.lines) - len(broken)} of {len(bench.lines)} lines held, {compared:,} rows compared, "

@@ -116,6 +116,14 @@ class Bench:
         """Say that something was not tried."""
         self._add(Line(ground, "", Compared(0), "", "", why, 0.0))
 
+    def enter(self, ground: Callable[[Bench], None]) -> None:
+        """Try a ground; where it cannot even be made, that is a line, and the next one is tried."""
+        try:
+            ground(self)
+        except Exception as error:
+            broken = f"{type(error).__name__}: {error} {traceback.format_exc()[-700:]}"
+            self._add(Line(ground.__name__, "", Compared(0), "", broken, "", 0.0))
+
     def play(self, ground: str, what: str, work: Callable[[], tuple[Compared, str]]) -> None:
         """Do one thing and write down how it went.
 
@@ -195,22 +203,26 @@ class Bench:
         if known != found:
             raise BrokenError(f"the lake has {len(found)} programs where the source has {len(known)}")
 
-    def ordinary(self, owner: str, reader: str, lake: Lake, **options: Any) -> tuple[Compared, str]:
+    def ordinary(
+        self, owner: str, reader: str, lake: Lake, *, settle: Callable[[], object] = lambda: None, **options: Any
+    ) -> tuple[Compared, str]:
         """Extract what is there, let rows arrive late and change, extract again, and once more for nothing.
 
         Args:
             owner: URL of the source whose rows count; its log is filled already.
             reader: URL that is read.
             lake: To write.
+            settle: Waits until what was written can be read.
             options: Of the extraction.
 
         Raises:
             BrokenError: Something did not hold.
         """
+        settle()
         first = self.done(reader, lake, **options)
         before = self.equal(owner, lake)
         arrive(owner)
-        self.settle(owner, reader)
+        settle()
         self.done(reader, lake, **options)
         after = self.equal(owner, lake)
         again = self.done(reader, lake, **options)
@@ -252,9 +264,6 @@ class Bench:
 
         with mock.patch.object(Lake, "replace", slow):
             yield
-
-    def settle(self, owner: str, reader: str) -> None:
-        """Wait until what was written can be read; the same server needs no time."""
 
     def refused(self, url: str, lake: Lake, *words: str, at_once: bool = False, **options: Any) -> tuple[Compared, str]:
         """A run ends with a sentence that has these words, and a repair; the lake is left as it was.
