@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from analytics.errors import SourceAccessError, SourceError, SourceUnavailableError
+from analytics.source.refusals import OF_POOLERS, REFUSALS, Refusal, find_refusal
 
 if TYPE_CHECKING:
     import psycopg
@@ -97,11 +98,12 @@ class _Meaning:
 
 _SERVER_LOG = "see the server's log; run again when it is up: what was finished stays"
 _LOST = _Meaning("the connection to the server was lost", _SERVER_LOG, is_transient=True)
-_CONFLICT = _Meaning(
-    "the standby needed to replay a change that this snapshot still had to see",
+STANDBYS_REPAIR = (
     "extract a shorter window, raise max_standby_streaming_delay or set hot_standby_feedback = on at the standby, or read "
-    "from the primary",
-    is_transient=True,
+    "from the primary"
+)
+_CONFLICT = _Meaning(
+    "the standby needed to replay a change that this snapshot still had to see", STANDBYS_REPAIR, is_transient=True
 )
 _FULL = _Meaning(
     "the server has no free connection",
@@ -182,12 +184,13 @@ _BY_WORDS = (
         ("no pg_hba.conf entry", "pg_hba.conf rejects"),
         _Meaning(
             _REFUSED.sentence,
-            "have this host, role and database entered in the server's pg_hba.conf, or connect from a host that is",
+            "have this host, role and database entered in the server's pg_hba.conf, or connect from a host that is; where it "
+            "says no encryption, the entry may be for TLS alone: sslmode=require, or verify-full with sslrootcert=",
             kind=_REFUSED.kind,
         ),
     ),
     (
-        ("does not exist",),
+        ("does not exist", "no such database", "no such user"),
         _Meaning(_REFUSED.sentence, "check the names in the URL; psql -l lists the databases", kind=_REFUSED.kind),
     ),
     (
@@ -259,6 +262,8 @@ def _meaning(error: BaseException, message: str, state: str | None, connecting: 
     if "conflict with recovery" in message:  # with several states, depending on what was being done
         return _CONFLICT
     if state:
+        if state[:2] == "08" and (refusal := find_refusal(message, OF_POOLERS)):
+            return _refused(refusal)
         return _BY_STATE.get(state) or _BY_STATE_CLASS.get(state[:2])
     if isinstance(error, psycopg.ProgrammingError):
         return _Meaning(
@@ -267,11 +272,17 @@ def _meaning(error: BaseException, message: str, state: str | None, connecting: 
             kind=SourceUnavailableError,
         )
     if connecting:
+        if refusal := find_refusal(message, REFUSALS):
+            return _refused(refusal)
         words = message.lower()
         return next((meaning for known, meaning in _BY_WORDS if any(w in words for w in known)), _UNREACHABLE)
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return _LOST
     return None
+
+
+def _refused(refusal: Refusal) -> _Meaning:
+    return _Meaning(refusal.sentence, refusal.hint, refusal.is_transient, SourceUnavailableError)
 
 
 # Whatever ALTER ROLE or the server's configuration say, values must come out exact and the snapshot must outlive the

@@ -20,8 +20,9 @@ from analytics.errors import SourceAccessError, SourceError, SourceSchemaError
 from analytics.lake import schema
 from analytics.model import Fingerprint, Partition, RealmFilter, Span, TransactionIds, Watermark
 from analytics.source import table_check
-from analytics.source.connection import Connection, Session, connect, explain_server_error
+from analytics.source.connection import STANDBYS_REPAIR, Connection, Session, connect, explain_server_error
 from analytics.source.copy_stream import copy_blocks
+from analytics.source.refusals import POOL_IS_EMPTY
 from analytics.source.table_check import (
     DEFINITION_TABLE,
     LOG_TABLE,
@@ -105,7 +106,10 @@ class Source:
                     self._connection.rollback()
                     self._take_snapshot()
             except psycopg.Error as error:
-                raise explain_server_error(error) from error
+                meant = explain_server_error(error)
+                if self._shared and POOL_IS_EMPTY in meant.message:
+                    meant.facts["is_transient"] = False  # it waits for our first connection, which waits for it
+                raise meant from error
             self._stack = opening.pop_all()
         return self
 
@@ -317,7 +321,8 @@ class Source:
 
     # ---- the rows -------------------------------------------------------------------------------------------------
 
-    def executions(self, wanted: Span) -> contextlib.AbstractContextManager[Iterator[Bytes]]:
+    @contextlib.contextmanager
+    def executions(self, wanted: Span) -> Iterator[Iterator[Bytes]]:
         """The rows of a span, in no order, as blocks of a binary COPY (see ``copy_stream`` and ``native.copy_tuples``).
 
         Raises:
@@ -329,7 +334,15 @@ class Source:
         until = datetime(last.year, last.month, last.day, tzinfo=UTC) + ONE_DAY if last else never
         parameters = {"since": since, "until": until, "undated": wanted.undated, **wanted.realms.parameters()}
         self.choose_scan(parameters)
-        return copy_blocks(self._connection, sql.text("source", "executions").encode(), parameters)
+        try:
+            with copy_blocks(self._connection, sql.text("source", "executions").encode(), parameters) as blocks:
+                yield blocks
+        except SourceError as error:
+            if self.watermark.is_standby and error.is_transient and not error.facts.get("sqlstate"):
+                # It has no chance to say why where it could not even send the rows as fast as it would.
+                error.message += "; a standby ends what reads rows that it has to remove"
+                error.hint = f"{STANDBYS_REPAIR}; {error.hint}"
+            raise
 
     # ---- plumbing --------------------------------------------------------------------------------------------------
 
@@ -349,8 +362,10 @@ class Source:
                 avoid = should_avoid_whole_table(explain_scan, self.layout)
             if avoid:
                 self._connection.execute("set local enable_seqscan = off")
-        except (psycopg.Error, SourceError):
-            pass  # without advice the statement itself still works, or says better what is wrong
+        except (psycopg.Error, SourceError) as error:
+            if self._connection.broken:  # what comes next would only say that it is lost, and not why
+                raise (error if isinstance(error, SourceError) else explain_server_error(error)) from error
+            # without advice the statement itself still works, or says better what is wrong
 
     def layout(self) -> Row:
         """How large the log table is, and how its rows lie; a table of unknown size counts as a large one."""

@@ -99,7 +99,8 @@ class Changes:
         if "xmin" not in self.columns:
             return (
                 "xmin cannot be read: an update of a row is noticed only when it moves updated_at",
-                f"grant select (xmin) on {LOG_TABLE} to {quoted_role(role)}; a view has none: have the table read itself",
+                f"grant select (xmin) on {LOG_TABLE} to {quoted_role(role)}; a view and a foreign table have none: have the table "
+                "itself read",
             )
         return None
 

@@ -43,6 +43,7 @@ def read_watermark(rows: Rows, lag: timedelta, patience: timedelta) -> Watermark
     is_standby = bool(recovery and recovery[0]["is_standby"])
     is_hidden = bool(hidden and hidden[0]["hidden_backends"])
     not_told = _not_told(recovery, sessions if hidden is not None else None, prepared)
+    not_told += _elsewhere(rows("written_elsewhere") or [])
     # Of a standby they are readers, all of them: the writers are elsewhere.
     found = [] if is_standby else _transactions([*(sessions or ()), *(prepared or ())])
     waited_for = [transaction for transaction in found if now - transaction.began <= patience]
@@ -90,6 +91,16 @@ def _not_told(recovery: list[Row] | None, sessions: list[Row] | None, prepared: 
         "prepared transactions": prepared,
     }
     return [words for words, answer in answers.items() if answer is None]
+
+
+def _elsewhere(writers: list[Row]) -> list[str]:
+    """What cannot be known of those who write the table from another server, in words."""
+    words = {
+        ("subscription", True): "how far subscription {} is behind its publisher",
+        ("subscription", False): "how far subscription {}, which does not run, is behind its publisher",
+        ("foreign server", True): "the transactions of foreign server {}",
+    }
+    return [words[one["kind"], one["is_running"]].format(ascii(one["name"])[1:-1]) for one in writers]
 
 
 def _transactions(seen: list[Row]) -> list[OpenTransaction]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from analytics import sql
 from analytics.cli import main
 from analytics.demo.population import create_tables
 from analytics.demo.server import EmbeddedServer
@@ -23,7 +24,7 @@ from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake
 from analytics.model import ExtractResult, IgnoredTransaction, OpenTransaction, Watermark
 from analytics.source.source import Source
-from analytics.source.watermark import read_watermark, spans_of
+from analytics.source.watermark import notes, read_watermark, spans_of
 from analytics.warehouse.coverage import calendar
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
@@ -48,6 +49,7 @@ def look(
     standby: bool = False,
     replayed: timedelta | None = None,
     hidden: int = 0,
+    elsewhere: list[tuple[str, str, bool]] | None = (),  # type: ignore[assignment]  # kind, name, runs
     patience: timedelta = 24 * HOUR,
 ) -> Watermark:
     """The horizon of a server that looks like this, with a lag of five minutes."""
@@ -63,6 +65,7 @@ def look(
         "hidden_sessions": [{"hidden_backends": hidden}],
         "open_transactions": [{"role": r, "pid": p, "began": naive(NOW - age)} for r, p, age in sessions],
         "prepared_transactions": [{"role": r, "gid": g, "began": naive(NOW - age)} for r, g, age in prepared],
+        "written_elsewhere": [{"kind": k, "name": n, "is_running": r} for k, n, r in elsewhere or ()],
     }
     return read_watermark(answers.__getitem__, 5 * MINUTE, patience)
 
@@ -109,6 +112,40 @@ def test_hidden_sessions_mean_the_lag_but_what_can_be_seen_still_counts() -> Non
     assert found.until == NOW - HOUR - 5 * MINUTE
     assert "grant pg_read_all_stats to reader;" in found.reason
     assert not found.sees_all
+
+
+def test_a_table_that_is_written_from_another_server_is_complete_by_the_lag_alone_and_says_so() -> None:
+    found = look(elsewhere=[("subscription", "s", True), ("subscription", "t", False), ("foreign server", "far", True)])
+    assert found.until == NOW - 5 * MINUTE
+    assert not found.sees_all
+    assert notes(found) == [
+        "this server does not tell how far subscription s is behind its publisher, how far subscription t, which does not run, is "
+        "behind its publisher, the transactions of foreign server far: only the lag protects against late commits"
+    ]
+
+
+def test_who_writes_from_another_server_is_found_behind_a_view_and_below_a_partition(table: Table) -> None:
+    table.execute("create foreign data wrapper nowhere")
+    table.execute("create server far foreign data wrapper nowhere")
+    table.execute("alter table strategyexecutionlog rename to flat")
+    table.execute("create table parts (like flat) partition by range (created_at)")
+    table.execute("create foreign table cold partition of parts default server far")
+    table.execute("create view strategyexecutionlog as select * from parts")
+    # without a publisher there is nothing to subscribe to: the catalog is told
+    table.execute(
+        "create subscription s connection 'dbname=nowhere' publication p with (connect = false, slot_name = none)"
+    )
+    table.execute(
+        "set allow_system_table_mods = on; insert into pg_subscription_rel (srsubid, srrelid, srsubstate) "
+        "select oid, 'parts'::regclass, 'r' from pg_subscription where subname = 's'"
+    )
+    try:
+        assert table.execute(sql.text("source", "written_elsewhere")) == [
+            ("foreign server", "far", True),
+            ("subscription", "s", False),
+        ]
+    finally:
+        table.execute("drop subscription s")
 
 
 # ---- what the ledger remembers of it ---------------------------------------------------------------------------------

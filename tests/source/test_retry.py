@@ -61,6 +61,12 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
         (errors.IdleInTransactionSessionTimeout("x"), False, "idle"),
         (errors.DiskFull("could not write"), False, "disk is full"),
         (errors.CharacterNotInRepertoire('invalid byte sequence for encoding "UTF8": 0xf6'), False, "takes any bytes"),
+        # PgBouncer's own words, from `python -m tests.servers`
+        (errors.ProtocolViolation("query_wait_timeout"), True, "no free connection"),
+        (errors.ProtocolViolation("transaction blocks not allowed in statement pooling mode"), False, "a snapshot is"),
+        (errors.ProtocolViolation("query timeout"), False, "its query_timeout"),
+        (errors.ProtocolViolation("idle transaction timeout"), False, "its idle_transaction_timeout"),
+        (errors.ProtocolViolation("server conn crashed?"), True, "was lost"),
         (errors.DataCorrupted("missing chunk number 0 for toast value 16546"), False, "cannot read its own data"),
     ],
 )
@@ -87,6 +93,19 @@ def test_an_error_is_explained(error: psycopg.Error, is_transient: bool, says: s
         ('FATAL: database "d" does not exist', False, "does not let us in"),
         ('FATAL: no pg_hba.conf entry for host "h"', False, "does not let us in"),
         ("FATAL: Passwort stimmt nicht", False, "does not let us in"),
+        # libpq 18's words, from `python -m tests.servers`
+        ('server certificate for "a" does not match host name "b"', False, "is for another host"),
+        ("SSL error: certificate verify failed", False, "is not to be trusted"),
+        (
+            'root certificate file "ca.crt" does not exist Either provide the file',
+            False,
+            "no certificate of an authority",
+        ),
+        ("server does not support SSL, but SSL was required", False, "speaks no TLS"),
+        ('private key file "k" has group or world access', False, "cannot be used"),
+        ("FATAL: connection requires a valid client certificate", False, "asks for a certificate"),
+        ('FATAL: certificate authentication failed for user "u"', False, "is another role's"),
+        ("SSL error: ssl/tls alert certificate expired", False, "does not take the client's"),
     ],
 )
 def test_a_refused_connection_is_explained(words: str, is_transient: bool, says: str) -> None:

@@ -5,7 +5,7 @@ select a.pid,
        a.xact_start at time zone 'UTC'                                as began
   from pg_stat_activity a
  where a.datname = current_database()
-   and a.backend_type = 'client backend'
+   and (a.backend_type = 'client backend' or a.backend_type like 'logical replication%worker')
    and a.pid <> pg_backend_pid()
    and a.xact_start is not null
  order by a.xact_start

@@ -1,0 +1,1 @@
+"""The extraction against servers that people have: versions, TLS, poolers, standbys, replicas, other shapes and settings."""
