@@ -67,7 +67,7 @@ lint: $(READY)  ## ruff and stripped notebooks
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/nbstripout --verify notebooks/*.ipynb
 
 types: $(READY)  ## mypy, strict; and the library as a caller types it
-	$(VENV)/bin/mypy && $(VENV)/bin/mypy tests/typed_api.py && $(VENV)/bin/mypy -p tests.website
+	$(VENV)/bin/mypy && $(VENV)/bin/mypy tests/typed_api.py && $(VENV)/bin/mypy -m tests.website.__main__ -m tests.website.hooks
 
 prove: $(READY)  ## long proof: killed, starved, cut off, lied to, and the lake equals the source; writes docs/proof.md
 	$(VENV)/bin/python -m tests.proof --markdown docs/proof.md $(ARGS) && \
