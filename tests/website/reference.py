@@ -19,7 +19,8 @@ _UNITS = (
     (r"^est_runs|^est_entries", "runs, estimated"),
     (r"^est_points", "points, estimated"),
     (r"^points$|^points_", "points"),
-    (r"^logged_|_count$", "logged rows"),
+    (r"^logged_", "logged rows"),
+    (r"_count$", "count"),
     (r"_(rate|share)(_|$)", "fraction"),
 )
 """Units that a column's name says (docs/naming.md), the first that fits; where none does, the meaning says what is counted."""
@@ -69,7 +70,7 @@ def dictionary(lake: OpenLake) -> str:
         "",
         "Every view of a lake and every column, as `lake.describe()` says it in a notebook. Views are asked in SQL; the",
         "[named queries](queries.md) and the [files behind the views](lake.md) have pages of their own. Columns named `est_`",
-        "estimate runs, `logged_` and `_count` count rows of the log, which is a sample.",
+        "estimate runs; `logged_` and `_count` count what stands in the log, which is a sample.",
         "",
     ]
     for view, meaning in lake.describe().itertuples(index=False):
