@@ -1,6 +1,6 @@
 # Every recipe is one line over the command; logic lives in the package.
 .DEFAULT_GOAL := help
-.PHONY: help install install-server demo lab extract status check report schedule query test lint types prove prove-estimates prove-forecast prove-verdicts prove-failures prove-silences prove-pairs prove-time-split prove-rehearsals prove-scale prove-stores soak bench clean
+.PHONY: help install install-server demo lab docs docs-serve extract status check report schedule query test lint types prove prove-estimates prove-forecast prove-verdicts prove-failures prove-silences prove-pairs prove-time-split prove-rehearsals prove-scale prove-stores soak bench clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -34,6 +34,12 @@ demo: $(READY)  ## embedded PostgreSQL, simulated engine, extract, both reports
 lab: $(READY)  ## JupyterLab on notebooks/explore.ipynb; makes the demo's lake when there is none
 	$(RUN) demo --lake-only --if-missing && $(VENV)/bin/jupyter lab notebooks/explore.ipynb $(ARGS)
 
+docs: $(READY)  ## the documentation as a site in build/site, with notebooks and pictures of the demo's lake; ARGS=--quick without
+	$(VENV)/bin/python -m tests.website $(ARGS)
+
+docs-serve: $(READY)  ## show what make docs has built, on loopback until Ctrl-C
+	$(VENV)/bin/python -m tests.website --show --serve 8321
+
 extract: $(READY)  ## DATABASE_URL=… make extract SINCE=… UNTIL=… [REALM=…]
 	$(RUN) extract $(window) $(realm) $(ARGS)
 
@@ -61,7 +67,7 @@ lint: $(READY)  ## ruff and stripped notebooks
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/nbstripout --verify notebooks/*.ipynb
 
 types: $(READY)  ## mypy, strict; and the library as a caller types it
-	$(VENV)/bin/mypy && $(VENV)/bin/mypy tests/typed_api.py
+	$(VENV)/bin/mypy && $(VENV)/bin/mypy tests/typed_api.py && $(VENV)/bin/mypy -m tests.website.__main__ -m tests.website.hooks
 
 prove: $(READY)  ## long proof: killed, starved, cut off, lied to, and the lake equals the source; writes docs/proof.md
 	$(VENV)/bin/python -m tests.proof --markdown docs/proof.md $(ARGS) && \

@@ -8,11 +8,16 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from contextlib import suppress
+from datetime import date
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+from analytics.cli import main
+from analytics.version import __version__
 from tests.house import PACKAGE, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -88,6 +93,31 @@ def test_a_line_that_says_how_to_install_names_this_checkout_or_what_the_project
                 requirement = Requirement(name)
                 assert requirement.name in known, line
                 assert str(requirement.specifier) in ("", known[requirement.name]), line
+
+
+def test_the_changelog_has_a_section_of_this_version_and_the_command_says_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## \[([^\]]+)\](?: - (\S+))?$", text, re.MULTILINE)
+    assert headings[0] == ("Unreleased", "") and headings[1][0] == __version__
+    assert date.fromisoformat(headings[1][1])
+    kinds = set(re.findall(r"^### (\w+)$", text, re.MULTILINE))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    with suppress(SystemExit):
+        main(["--version"])
+    assert __version__ in capsys.readouterr().out
+
+
+def test_each_extra_is_pinned_and_so_is_what_the_package_needs() -> None:
+    pinned = {
+        canonicalize_name(line.partition("==")[0])
+        for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+        if "==" in line
+    }
+    asked = [*PROJECT["dependencies"], *(each for extra in PROJECT["optional-dependencies"].values() for each in extra)]
+    names = {canonicalize_name(Requirement(each).name) for each in asked} - {PROJECT["name"]}
+    assert sorted(names - pinned) == []
 
 
 @pytest.mark.parametrize(("words", "asked"), [([], "-e '.'"), (["EXTRAS=s3"], "-e '.[s3]'")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -22,6 +23,7 @@ from cronsim import CronSim
 from analytics.cli import main
 from analytics.cli.arguments import parse
 from analytics.lake.lake import Lake
+from analytics.version import __version__
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "scheduling"
@@ -213,18 +215,39 @@ def test_the_pods_run_as_nobody_in_particular_with_a_read_only_root(objects: dic
             assert "URL" not in variable["name"] or "secretKeyRef" in variable["valueFrom"]
 
 
-def test_the_container_installs_the_tested_versions_and_is_not_run_as_root() -> None:
-    lines = text("Containerfile").splitlines()
-    images = [line.split()[1] for line in lines if line.startswith("FROM ")]
-    assert images
-    assert [image for image in images if ":" not in image or image.endswith(":latest")] == []
-    [install] = [line for line in lines if "pip install" in line]
-    assert "--constraint requirements.txt" in install
+def test_the_container_installs_the_wheel_in_the_tested_versions_and_is_not_run_as_root() -> None:
+    lines = text("Containerfile").replace("\\\n", " ").splitlines()
+    [base] = [line.partition("=")[2] for line in lines if line.startswith("ARG BASE=")]
+    assert ":" in base and not base.endswith(":latest")
+    assert {line.split()[1] for line in lines if line.startswith("FROM ")} == {"${BASE}"}  # a digest may be named
+    installs = [line for line in lines if "pip install" in line]
+    assert len(installs) == 2 and all("--constraint requirements.txt" in line for line in installs)
+    assert "hatchling build --target wheel --directory /wheels" in installs[0] and installs[1].endswith(
+        " /wheels/*.whl"
+    )
     user = [line.split()[1] for line in lines if line.startswith("USER ")][-1]
     assert int(user.split(":")[0]) > 0
     copied = [word for line in lines if re.match(r"COPY (?!--from)", line) for word in line.split()[1:-1]]
     assert [name for name in copied if not list(ROOT.glob(name.removeprefix("./")))] == []
     assert lines[-1] == 'ENTRYPOINT ["strategy-analytics"]'
+
+
+def test_the_containers_health_is_that_of_the_lake() -> None:
+    [health] = re.findall(r"^HEALTHCHECK .*?CMD (\[[^]]*\])$", text("Containerfile"), re.MULTILINE | re.DOTALL)
+    program, *words = json.loads(health)
+    assert program == "strategy-analytics"
+    invocation = parse(words)
+    assert invocation is not None and invocation.verb == "status" and "--max-age" in words
+
+
+def test_examples_name_the_image_of_this_version() -> None:
+    named = [
+        version
+        for path in (ROOT / "docs").rglob("*")
+        if path.is_file()
+        for version in re.findall(r"/strategy-analytics:([\d.]+)", path.read_text(encoding="utf-8"))
+    ]
+    assert len(named) >= 5 and set(named) == {__version__}
 
 
 # ---- Airflow ---------------------------------------------------------------------------------------------------------

@@ -134,14 +134,14 @@ def test_a_query_answers_the_same(
 
 
 @pytest.mark.long
-def test_what_the_readme_shows_runs(
+def test_what_the_page_on_the_lake_shows_runs(
     spark: Any, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "lake").symlink_to(lake.root)
-    [text] = blocks("py")
-    exec(compile(text, "README.md", "exec"), {"spark": spark.newSession()})  # noqa: S102  # our own text
+    [text] = blocks("py", "docs/lake.md")
+    exec(compile(text, "lake.md", "exec"), {"spark": spark.newSession()})  # noqa: S102  # our own text
     shown = capsys.readouterr().out
     assert "acme-cycling" in shown
     assert "example_execution_id" in shown

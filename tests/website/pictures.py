@@ -1,0 +1,128 @@
+"""Pictures of the reports: rendered from the demo's lake and photographed by Chromium, when the site is built."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from analytics.cli import main
+
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-dev-shm-usage", "--disable-sync", "--hide-scrollbars",
+)  # fmt: skip
+WIDTH, HEIGHT = 1180, 1500
+SECONDS = 60
+FROM, UNTIL = "2026-07-06", "2026-07-11"
+"""The demo's last days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A page to be shown.
+
+    Attributes:
+        name: Of its file.
+        title: Above it.
+        words: What there is to see.
+        command: What renders it, without the program's name, the lake and the folder.
+    """
+
+    name: str
+    title: str
+    words: str
+    command: tuple[str, ...]
+
+
+_SPEED = ("--realm", "acme-cycling", "--family", "Speed bonus")
+REPORTS = (
+    Picture(
+        "post_mortem",
+        "Post-mortem",
+        "A version paid half as much again for the same runs: which rule, how much, since when, and how far to trust that.",
+        ("report", "post_mortem", *_SPEED, "--since", FROM, "--until", UNTIL),
+    ),
+    Picture(
+        "runaway_rules",
+        "Runaway rules",
+        "The morning's page: what is new, what grows, what each strategy costs.",
+        ("report", "runaway_rules", "--all-realms", "--since", "2026-07-10", "--until", UNTIL),
+    ),
+    Picture(
+        "rehearsal",
+        "Rehearsal",
+        "What last week's events would have paid under version 2.",
+        ("report", "rehearsal", *_SPEED, "--version", "2", "--since", "2026-07-04", "--until", UNTIL),
+    ),
+)
+CALENDAR = Picture("index", "The calendar", "Three weeks of every report, with gaps and failures.", ())
+_PAGES = {"post_mortem": "post-mortem", "runaway_rules": "runaway", "rehearsal": "rehearsal", "index": "every-night"}
+
+
+def render(lake: Path, into: Path) -> dict[str, Path]:
+    """Render the reports of the demo's lake.
+
+    Returns:
+        The page of each by its picture's name, the calendar of them included.
+
+    Raises:
+        RuntimeError: A report could not be rendered; its command has said why.
+    """
+    shutil.rmtree(into, ignore_errors=True)
+    for picture in REPORTS:
+        if code := main([*picture.command, "--lake", str(lake), "--out", str(into)]):
+            raise RuntimeError(f"{' '.join(picture.command)} ended with {code}")
+    found = {
+        picture.name: next(page for page in into.rglob("report.html") if page.parent.name.startswith(picture.name))
+        for picture in REPORTS
+    }
+    return found | {CALENDAR.name: into / "index.html"}
+
+
+def chromium() -> str | None:
+    """The browser, where there is one."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def photograph(program: str, page: Path, target: Path, width: int = WIDTH, height: int = HEIGHT) -> None:
+    """The upper part of a page as a browser shows it, as PNG."""
+    with tempfile.TemporaryDirectory() as profile:
+        words = (
+            f"--user-data-dir={profile}",
+            f"--window-size={width},{height}",
+            f"--screenshot={target}",
+            page.as_uri(),
+        )
+        subprocess.run([program, *FLAGS, *words], check=True, timeout=SECONDS, capture_output=True)
+
+
+def write(into: Path, pages: dict[str, Path]) -> None:
+    """The page that shows them all; pictures where there is a browser, links to the pages in any case.
+
+    Args:
+        into: The staged pages.
+        pages: As ``render`` returns them.
+    """
+    program = chromium()
+    lines = ["# What the reports look like", "", "Rendered from the demo's lake when this site was built.", ""]
+    if program is None:
+        lines += ["No Chromium was found by the build: there are no pictures, but the pages themselves.", ""]
+    folder = into / "pages"
+    folder.mkdir(parents=True, exist_ok=True)
+    for picture in (*REPORTS, CALENDAR):
+        lines += [f"## {picture.title}", "", f"{picture.words} [About it]({_PAGES[picture.name]}.md).", ""]
+        if picture is not CALENDAR:  # its links lead to the folder of reports, which is no part of the site
+            shutil.copyfile(pages[picture.name], folder / f"{picture.name}.html")
+            lines += [f"[The whole page](pages/{picture.name}.html)", ""]
+        if program:
+            photograph(
+                program,
+                pages[picture.name],
+                folder / f"{picture.name}.png",
+                height=HEIGHT if picture is not CALENDAR else 700,
+            )
+            lines += [f"![{picture.title}](pages/{picture.name}.png){{ .page }}", ""]
+    (into / "reports.md").write_text("\n".join(lines), encoding="utf-8")

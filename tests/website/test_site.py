@@ -1,0 +1,160 @@
+"""The site: built whole from a lake, its links lead somewhere, it asks nobody for anything, and its search works from a disk."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import nbformat
+import pytest
+
+import analytics
+from analytics import sql
+from analytics.cli.options import options_of
+from analytics.cli.verbs import VERBS
+from analytics.lake.lake import Lake
+from tests.reports.test_browser import Browser, opened
+from tests.website import notebooks, reference
+from tests.website.__main__ import build, generate
+from tests.website.nav import ROOT, contents
+from tests.website.stage import sources, stage, turned
+
+LOADED = re.compile(r'<(?:script|img|iframe|source)\b[^>]*\ssrc="([^"]*)"|<link\b[^>]*\shref="([^"]*)"')
+
+
+@pytest.fixture(scope="module")
+def site(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All of it but for notebooks and pictures, which take long; one notebook that is executed already stands for them."""
+    folder = tmp_path_factory.mktemp("site")
+    pages = folder / "docs"
+    stage(pages)
+    generate(pages, Path(str(lake.root)))
+    html = nbformat.v4.new_output(
+        "display_data", {"text/html": "<table><tr>\n\n<td>a *cell* of a frame</td></tr></table>"}
+    )
+    cells = [
+        nbformat.v4.new_markdown_cell("# Tour"),
+        nbformat.v4.new_code_cell("lake = 'elsewhere'", metadata={"tags": ["injected-parameters"]}),
+        nbformat.v4.new_code_cell("lake.describe()", outputs=[html]),
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "explore.ipynb")
+    (folder / "explore.part").write_text(notebooks.part(folder / "explore.ipynb"), encoding="utf-8")
+    (pages / "notebooks").mkdir()
+    (pages / "notebooks" / "explore.md").write_text("# Tour of a lake\n\nnotebook:explore\n", encoding="utf-8")
+    build(pages, folder / "built")
+    return folder / "built"
+
+
+def test_every_page_of_the_repository_is_a_page_of_the_site(site: Path) -> None:
+    pages = {page.relative_to(site).as_posix() for page in site.rglob("*.html")}
+    written = {path.relative_to(ROOT / "docs").with_suffix(".html") for path in (ROOT / "docs").rglob("*.md")}
+    assert {str(path).replace("README", "index") for path in written} <= pages
+    assert {"index.html", "decisions.html", "changelog.html", "security.html", "findings/index.html"} <= pages
+    assert {f"commands/{name.replace(' ', '-')}.html" for name in VERBS} <= pages
+
+
+def test_nothing_of_a_page_comes_from_elsewhere_and_no_page_names_the_machine(site: Path) -> None:
+    found = {
+        (page.name, url)
+        for page in site.rglob("*.html")
+        for match in LOADED.finditer(page.read_text(encoding="utf-8"))
+        for url in match.groups()
+        if url
+    }
+    assert len(found) > 100
+    assert sorted(url for _, url in found if re.match(r"(?:[a-z]+:)?//", url)) == []
+    assert [page.name for page in site.rglob("*.html") if str(ROOT) in page.read_text(encoding="utf-8")] == []
+
+
+def test_the_dictionary_has_every_view_and_column_and_the_queries_their_columns(site: Path, lake: Lake) -> None:
+    opened_lake = analytics.open_lake(lake.root)
+    pages = {name: (site / f"{name}.html").read_text(encoding="utf-8") for name in ("dictionary", "queries")}
+    for view in sql.names("views"):
+        part = pages["dictionary"].partition(f'<h2 id="{view}">')[2].partition("<h2")[0]
+        columns = [row[0] for row in opened_lake.sql(f"describe {view}").fetchall()]
+        assert columns and [name for name in columns if f"<code>{name}</code>" not in part] == [], view
+    failures = pages["queries"].partition('<h2 id="failures">')[2].partition("<h2")[0]
+    assert "Grain: realm, strategy, version, status, error code." in failures
+    assert [name for name in opened_lake.run("failures").columns if f"<code>{name}</code>" not in failures] == []
+
+
+@pytest.mark.parametrize(
+    ("column", "unit"),
+    [
+        ("duration_ms", "ms"),
+        ("created_at", "UTC time"),
+        ("day", "UTC date"),
+        ("est_runs_low", "runs, estimated"),
+        ("status", ""),
+    ],
+)
+def test_a_unit_is_what_the_name_says(column: str, unit: str) -> None:
+    assert reference.unit(column) == unit
+
+
+def test_a_commands_page_has_its_options_examples_and_exit_codes() -> None:
+    for name, verb in VERBS.items():
+        text = reference.command(name)
+        assert text.startswith(f"# {name}\n") and "| 75 |" in text
+        assert all(f"strategy-analytics {example}" in text for example in verb.examples)
+        assert all(option.text in text for _, option in options_of(verb.options()))
+
+
+def test_a_notebook_stands_in_its_page_without_the_cell_that_papermill_adds(site: Path) -> None:
+    html = (site / "notebooks" / "explore.html").read_text(encoding="utf-8")
+    assert "<td>a *cell* of a frame</td>" in html  # not read as Markdown
+    assert "elsewhere" not in html and html.count("<h1") == 1
+
+
+def test_a_link_to_nowhere_and_a_page_in_no_chapter_end_the_build(tmp_path: Path) -> None:
+    known = set(sources())
+    page = PurePosixPath("docs/naming.md")
+    assert (
+        turned("[a](../README.md#try-it)\n```\n[b](none.md)\n```", page, known)
+        == "[a](index.md#try-it)\n```\n[b](none.md)\n```"
+    )
+    with pytest.raises(ValueError, match=r"docs/naming.md links to none.md"):
+        turned("[b](none.md)", page, known)
+    with pytest.raises(ValueError, match=r"in no chapter of tests/website/nav.py: new.md"):
+        contents(["index.md", "new.md"])
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text("# A page\n\n[to no heading](#none)\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match="1 warnings in strict mode"):
+        build(tmp_path / "docs", tmp_path / "built")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    program = shutil.which("chromium")
+    if program is None:
+        (pytest.fail if os.environ.get("REQUIRE_BROWSER") == "1" else pytest.skip)(
+            "there is no chromium on this machine"
+        )
+    found = Browser(str(program), tmp_path_factory.mktemp("profile"))
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("name", ["index", "dictionary", "commands/query", "scale"])
+def test_a_page_fits_a_phone_and_asks_nobody(browser: Browser, site: Path, name: str) -> None:
+    shown = opened(browser, site / f"{name}.html", 400, "dark")
+    assert shown.ask("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    asked = {request["request"]["url"] for request in shown.of("Network.requestWillBeSent")}
+    assert len(asked) > 3
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert shown.of("Runtime.exceptionThrown") == []
+
+
+def test_the_search_finds_a_word_though_the_site_lies_on_a_disk(browser: Browser, site: Path) -> None:
+    shown = opened(browser, site / "index.html", 1280, "light")
+    deadline = time.monotonic() + 20
+    query = "document.querySelector('[data-md-component=search-query]')"
+    while not shown.ask("document.querySelectorAll('.md-search-result__item').length"):
+        assert time.monotonic() < deadline, "nothing was found"
+        shown.ask(f"{query}.focus(), {query}.value = 'watermark', {query}.dispatchEvent(new Event('keyup')), 1")
+        time.sleep(0.2)
+    assert "watermark" in shown.ask("document.querySelector('.md-search-result__list').innerText").lower()
