@@ -97,6 +97,15 @@ class Window:
         return f"{self.since:{form}} to {self.until:{form}}"
 
 
+def moment(word: str, now: datetime | None = None) -> datetime:
+    """A time as people write one: ``2026-07-08``, ``2026-07-08 09:30``, ``now``, ``today``, ``yesterday``, ``7d``, ``12h``.
+
+    Raises:
+        UsageError: It is none.
+    """
+    return _moment(word, (now or datetime.now(UTC)).astimezone(UTC))
+
+
 def _midnight(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
