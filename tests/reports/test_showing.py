@@ -291,6 +291,34 @@ def test_frames_of_ones_own_stand_beside_the_views(opened: OpenLake) -> None:
             opened.sql("select 1", tables={name: frame})
 
 
+@pytest.mark.parametrize("kind", ["post_mortem", "against", "runaway_rules", "rehearsal"])
+def test_a_report_and_its_facts_show_the_verdict_and_what_to_ask_next(opened: OpenLake, kind: str) -> None:
+    window = {"since": "2026-07-07", "until": "2026-07-11"}
+    strategy = {"realm": "acme-cycling", "family": "Speed bonus"}
+    match kind:
+        case "post_mortem":
+            report: Any = analytics.post_mortem(opened, **strategy, **window)
+        case "against":
+            report = analytics.post_mortem(opened, **strategy, against="Group ride", **window)
+        case "runaway_rules":
+            report = analytics.runaway_rules(opened, since="2026-07-10", until="2026-07-11")
+        case _:
+            report = analytics.rehearsal(opened, **strategy, version=3, **window)
+    verdict = report.head()
+    notebook = "post_mortem" if kind == "against" else kind
+    cells = nbformat.read(Path(analytics.__file__).parents[1] / "notebooks" / f"{notebook}.ipynb", 4).cells
+    sections = [name for cell in cells for name in re.findall(r"^report\.(\w+)\(\)$", cell.source)]
+    for section in set(sections) - {"summary_block"}:
+        assert f"report.{section}()" in repr(report) and f"report.{section}()" in report._repr_html_()
+    shown = [report] if kind == "runaway_rules" else [report, report.inquiry]
+    for one in shown:
+        assert str(verdict.html) in one._repr_html_()
+        assert verdict.text in repr(one) and "<b" not in repr(one)
+    if kind != "runaway_rules":
+        asked = re.findall(r"report\.inquiry\.(\w+)", repr(report.inquiry))
+        assert len(asked) > 5 and all(hasattr(type(report.inquiry), name) for name in asked)
+
+
 def test_polars_is_given_or_its_extra_named(opened: OpenLake, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [opened.sql("select 1 as a"), opened.run("failures"), opened.estimate("runs")]
     monkeypatch.setitem(sys.modules, "polars", None)
