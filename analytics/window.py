@@ -106,6 +106,15 @@ def moment(word: str, now: datetime | None = None) -> datetime:
     return _moment(word, (now or datetime.now(UTC)).astimezone(UTC))
 
 
+def is_moment(word: str) -> bool:
+    """A text is a time, as ``moment`` reads one."""
+    try:
+        moment(word)
+    except UsageError:
+        return False
+    return True
+
+
 def _midnight(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 

@@ -67,8 +67,8 @@ def run_explain(options: ExplainOptions) -> int:
     lake = api.open_lake(options.lake, realm=options.realms())
     warn_of_losses(lake.lost())
     found = api.explain(
-        options.execution,
         lake,
+        options.execution,
         since=options.since,
         until=options.until,
         show_users=options.show_users,

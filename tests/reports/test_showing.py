@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import doctest
+import inspect
 import re
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from nbclient import NotebookClient
 
 import analytics
 from analytics import sql
-from analytics.errors import ConfigurationError, QueryError, UnknownNameError, UsageError, did_you_mean
+from analytics.errors import ConfigurationError, LakeError, QueryError, UnknownNameError, UsageError, did_you_mean
 from analytics.lake.lake import Lake
 from analytics.reports.explore import completion, results
 from analytics.reports.explore import open_lake as open_lake_module
@@ -115,7 +116,60 @@ def test_a_lake_of_the_environment_is_found_from_a_notebooks_folder(
     monkeypatch.chdir(tmp_path / "notebooks")
     monkeypatch.setenv("ANALYTICS_LAKE", "mine")
     assert find_lake() == Path("../mine")
-    assert find_lake("mine") == Path("mine")  # what a caller names is meant as it is
+    assert find_lake("mine") == Path("../mine")
+    (tmp_path / "notebooks" / "mine").mkdir()
+    assert find_lake("mine") == Path("mine")  # what is here is meant
+
+
+def test_a_lake_is_found_up_to_the_checkout_and_not_above_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path / "checkout" / "notebooks" / "mine"
+    for folder in (deep, tmp_path / "checkout" / "demo" / "lake", tmp_path / "above" / "lake"):
+        folder.mkdir(parents=True)
+    monkeypatch.chdir(deep)
+    assert find_lake("demo/lake") == Path("demo/lake")  # in no checkout: one folder up at most
+    (tmp_path / "checkout" / "pyproject.toml").touch()
+    assert find_lake("demo/lake") == Path("../../demo/lake")
+    assert find_lake("above/lake") == Path("above/lake")
+    with pytest.raises(LakeError) as raised:
+        analytics.open_lake("above/lake")
+    assert str(deep / "above" / "lake") in raised.value.message
+
+
+def test_the_lake_comes_first_in_every_call_of_the_library(opened: OpenLake) -> None:
+    calls = ["explain", "extract", "gather", "post_mortem", "rehearsal", "runaway_rules", "sampling_audit", "sweep"]
+    for name in calls:
+        assert next(iter(inspect.signature(getattr(analytics, name)).parameters)) == "lake", name
+    with pytest.raises(UsageError, match="the lake comes first"):
+        analytics.extract("2026-07-01")
+    with pytest.raises(UsageError, match="execution_id must be a text"):
+        analytics.explain("3f885dde", opened)  # type: ignore[arg-type]  # as it once was
+
+
+def test_a_report_takes_no_text_for_a_truth(opened: OpenLake) -> None:
+    """Plain papermill makes the text "false" of -p show_users false, which Python takes for true."""
+    asked = 0
+    for name in (
+        "explain",
+        "extract",
+        "gather",
+        "post_mortem",
+        "rehearsal",
+        "runaway_rules",
+        "sampling_audit",
+        "sweep",
+    ):
+        call = getattr(analytics, name)
+        for parameter, declared in inspect.signature(call).parameters.items():
+            if "bool" in str(declared.annotation):
+                asked += 1
+                needed = {
+                    one: opened if one == "lake" else "x"
+                    for one, wanted in inspect.signature(call).parameters.items()
+                    if wanted.default is inspect.Parameter.empty and wanted.kind is not inspect.Parameter.VAR_KEYWORD
+                }
+                with pytest.raises(UsageError, match=f"parameter {parameter} must be true or false"):
+                    call(**{**needed, parameter: "no"})
+    assert asked >= 12
 
 
 def test_public_names_are_those_one_explores_with(opened: OpenLake) -> None:

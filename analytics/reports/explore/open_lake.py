@@ -249,8 +249,8 @@ def open_lake(
     """Open a lake for reading.
 
     Args:
-        path: Its folder, or ``s3://bucket/prefix``. When not given: ``ANALYTICS_LAKE``, else ``lake``, else the demo's, here or
-            one folder up (where a notebook's kernel stands).
+        path: Its folder, or ``s3://bucket/prefix``; one that is not here is looked for in the folders above, up to the checkout
+            (a notebook's kernel stands below it). When not given: ``ANALYTICS_LAKE``, else ``lake``, else the demo's.
             A lake that is open is opened anew, so that a notebook's cell can be run twice.
         realm: Only this tenant, or these; every view then holds nothing else. ``None`` is the NULL realm, the default
             (an empty tuple) means all.
