@@ -32,7 +32,7 @@ demo: $(READY)  ## embedded PostgreSQL, simulated engine, extract, both reports
 	$(RUN) demo $(ARGS)
 
 lab: $(READY)  ## JupyterLab on notebooks/explore.ipynb; makes the demo's lake when there is none
-	$(RUN) demo --lake-only --if-missing && $(VENV)/bin/jupyter lab notebooks/explore.ipynb $(ARGS)
+	$(RUN) demo --lake-only --if-missing && $(VENV)/bin/jupyter lab --ServerApp.root_dir="$(CURDIR)" notebooks/explore.ipynb $(ARGS)
 
 docs: $(READY)  ## the documentation as a site in build/site, with notebooks and pictures of the demo's lake; ARGS=--quick without
 	$(VENV)/bin/python -m tests.website $(ARGS)

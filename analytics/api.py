@@ -15,7 +15,7 @@ from analytics.reports.explore.lake_folder import tenant_of
 from analytics.reports.parameter_values import typed
 from analytics.reports.schedule.definition import Definition, find
 from analytics.storage import LakePath, place
-from analytics.window import Window
+from analytics.window import Window, is_moment
 
 if TYPE_CHECKING:
     from analytics.extraction.plan import Progress
@@ -46,11 +46,11 @@ def __getattr__(name: str) -> Any:
 
 @typed
 def extract(
+    lake: str | Path | None = None,
+    *,
     since: str | date | None = None,
     until: str | date | None = None,
-    *,
     realms: Sequence[str | None] = (),
-    lake: str | Path | None = None,
     database_url: str | None = None,
     sample_rate: float | None = None,
     sample_rates: str | Path | None = None,
@@ -70,9 +70,10 @@ def extract(
     """Make the lake equal to the source for a window of whole UTC days.
 
     Args:
+        lake: Its folder, or ``s3://bucket/prefix``; before ``ANALYTICS_LAKE`` and the default, ``lake``.
         since, until: ``2026-07-08``, ``yesterday``, ``7d`` …; until is exclusive. The last three days when not given.
         realms: Only these tenants; ``None`` in it is the NULL realm.
-        lake, database_url, sample_rate: Before the environment (``ANALYTICS_…``) and the defaults.
+        database_url, sample_rate: Before the environment (``ANALYTICS_…``) and the defaults.
         sample_rates: File of rates with their dates and tenants, before ``ANALYTICS_SAMPLE_RATES``; empty for none.
             ``sample_rate`` is for what it does not say.
         force: Replace every partition of the window.
@@ -91,6 +92,11 @@ def extract(
     Raises:
         AnalyticsError: See ``analytics.errors``.
     """
+    if isinstance(lake, str) and is_moment(lake):
+        raise UsageError(
+            f"the lake comes first, and {lake!r} is a time",
+            hint=f'analytics.extract("lake", since="{lake}"); a folder of that name is "./{lake}"',
+        )
     from analytics.extraction import job  # compilers and a database's client: readers need neither
     from analytics.extraction.plan import ExtractOptions
     from analytics.extraction.privacy.policy import Policy
@@ -159,8 +165,8 @@ def gather(
 
 @typed
 def explain(
+    lake: Warehouse | str | Path | None,
     execution_id: str,
-    lake: Warehouse | str | Path | None = None,
     *,
     realm: str | None = "",
     no_realm: bool | None = None,
@@ -172,8 +178,8 @@ def explain(
     """Why one run paid what it paid: rule after rule, with the values it saw.
 
     Args:
+        lake: An open lake, or its folder; ``None`` to look for it as ``open_lake`` does.
         execution_id: Id of the run, or its first letters where only one run has them.
-        lake: An open lake, or its folder.
         realm: Tenant; empty for all, ``None`` for the NULL realm.
         no_realm: The NULL realm, where a parameter cannot be ``None``.
         since, until: Only look at runs of this time, which is faster in a large lake.

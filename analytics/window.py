@@ -97,6 +97,24 @@ class Window:
         return f"{self.since:{form}} to {self.until:{form}}"
 
 
+def moment(word: str, now: datetime | None = None) -> datetime:
+    """A time as people write one: ``2026-07-08``, ``2026-07-08 09:30``, ``now``, ``today``, ``yesterday``, ``7d``, ``12h``.
+
+    Raises:
+        UsageError: It is none.
+    """
+    return _moment(word, (now or datetime.now(UTC)).astimezone(UTC))
+
+
+def is_moment(word: str) -> bool:
+    """A text is a time, as ``moment`` reads one."""
+    try:
+        moment(word)
+    except UsageError:
+        return False
+    return True
+
+
 def _midnight(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 

@@ -140,7 +140,7 @@ def _lake(cache: Path, rows: int) -> Path:
         from analytics import api
 
         with demo.build(folder, runs=rows) as built:
-            api.extract("2026-06-27", "2026-07-11", lake=lake, database_url=built.url, sample_rate=0.05)
+            api.extract(lake, since="2026-06-27", until="2026-07-11", database_url=built.url, sample_rate=0.05)
     return lake
 
 

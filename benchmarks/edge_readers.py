@@ -83,7 +83,7 @@ def ours(task: dict[str, Any]) -> Work:
     def work() -> dict[str, Any]:
         lake = Path(task["folder"]) / "lake"
         api.extract(
-            task["since"], task["until"], lake=lake, database_url=task["url"], sample_rate=0.05, sample_rates=""
+            lake, since=task["since"], until=task["until"], database_url=task["url"], sample_rate=0.05, sample_rates=""
         )
         rows: dict[str, dict[str, Any]] = {}
         for path in lake.glob("executions/**/*.parquet"):

@@ -77,6 +77,6 @@ def kept_lake(cache: Path, name: str, url: str, since: date, until: date) -> Pat
     if not done.exists():
         for other in (cache / "lakes").glob(f"{name}-*"):  # of older code
             shutil.rmtree(other) if other.is_dir() else other.unlink()
-        api.extract(since, until, lake=folder, database_url=url, sample_rate=0.05, sample_rates="")
+        api.extract(folder, since=since, until=until, database_url=url, sample_rate=0.05, sample_rates="")
         done.touch()
     return folder

@@ -142,9 +142,9 @@ def _fill(options: DemoOptions, lake: Path, spent: dict[str, float]) -> Path:
         say(f"source: {source.counts['runs']:,} runs simulated, {source.counts['logged']:,} of them logged")
         began = time.perf_counter()
         result = api.extract(
-            options.until - timedelta(days=options.days),
-            options.until + timedelta(days=1),
-            lake=lake,
+            lake,
+            since=options.until - timedelta(days=options.days),
+            until=options.until + timedelta(days=1),
             allow_shrink=True,  # another simulation in the same folder replaces this one
             accept_source=True,
             database_url=source.url,

@@ -262,8 +262,14 @@ def utf8(stream: TextIO) -> TextIO:
     return stream
 
 
-def put_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table for people, on stdout. Authors' text cannot move the cursor: control characters are written out."""
+def put_table(columns: Sequence[str], rows: Iterable[Sequence[object]], total: int | None = None) -> None:
+    """A table for people, on stdout. Authors' text cannot move the cursor: control characters are written out.
+
+    Args:
+        columns: Their names.
+        rows: Their values; the first `MOST_ROWS` are shown.
+        total: How many rows there are, where not all were given.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -280,8 +286,8 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     with console.capture() as drawn:  # rich would end the process with code 1 when the reader has left
         console.print(table)
     sys.stdout.write(drawn.get())
-    if len(listed) > MOST_ROWS:
-        say(f"… {len(listed) - MOST_ROWS:,} more rows; --format csv shows all")
+    if (more := (len(listed) if total is None else total) - MOST_ROWS) > 0:
+        say(f"… {more:,} more rows; --format csv shows all")
 
 
 def warn_of_deletion(alarm: RetentionWarning | None) -> None:

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from analytics.cli import options as opt
 from analytics.cli.output import (
@@ -67,8 +67,8 @@ def run_explain(options: ExplainOptions) -> int:
     lake = api.open_lake(options.lake, realm=options.realms())
     warn_of_losses(lake.lost())
     found = api.explain(
-        options.execution,
         lake,
+        options.execution,
         since=options.since,
         until=options.until,
         show_users=options.show_users,
@@ -135,36 +135,6 @@ def text_only(text: str) -> str:
     return f"'{whole}" if _FORMULA.match(whole) else whole
 
 
-_ENDS = ("_low", "_high", "_grade", "_is_at_least")
-
-
-def folded(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> tuple[list[str], list[list[object]]]:
-    """Fold the columns of each estimate (``est_runs``, ``est_runs_low`` …) into one; others stay as they are."""
-    whole = [name for name in columns if all(f"{name}{end}" in columns for end in _ENDS)]
-    if not whole:
-        return list(columns), [list(row) for row in rows]
-    names = [name for name in columns if not any(name == f"{of}{end}" for of in whole for end in _ENDS)]
-    folded_rows = []
-    for row in rows:
-        value = dict(zip(columns, row, strict=True))
-        folded_rows.append([_cell(value, name) if name in whole else value[name] for name in names])
-    return names, folded_rows
-
-
-def _cell(row: dict[str, Any], name: str) -> str | None:
-    from analytics.reports.page import number as write
-
-    value, low, high, grade, is_at_least = (row[f"{name}{end}"] for end in ("", *_ENDS))
-    if value is None:
-        return None
-    if is_at_least:
-        return f"{write.at_least(value)} {grade}"
-    if name.endswith("_rate"):
-        scaled = [None if part is None else 100 * part for part in (value, low, high)]
-        return f"{write.number(*scaled, unit='%')} {write.bounds(*scaled)} {grade}"
-    return f"{write.number(value, low, high)} {write.bounds(value, low, high)} {grade}"
-
-
 AUDITED = ("strategy_summary", "points_by_hour")
 """Named queries of estimates: whoever asks them hears when the sampling rate is contradicted."""
 
@@ -227,7 +197,9 @@ def run_query(options: QueryOptions) -> int:
     elif options.estimate:
         _estimate(options)
     else:
-        _write(_answered(options), options)
+        from analytics import sql
+
+        _write(_answered(options), options, sql.text("queries", options.name) if options.name else options.sql or "")
     return 0
 
 
@@ -237,7 +209,7 @@ def _list_names(options: QueryOptions) -> None:
 
     lake = open_lake(options.lake, realm=options.realms())
     put_table(["view", "what it holds"], lake.describe().values.tolist())
-    put_table(["query", "parameters", "answers"], lake.queries().values.tolist())
+    put_table(["for", "query", "parameters", "answers"], lake.queries().values.tolist())
 
 
 def _answered(options: QueryOptions) -> duckdb.DuckDBPyRelation | None:
@@ -264,7 +236,7 @@ def _answered(options: QueryOptions) -> duckdb.DuckDBPyRelation | None:
     if options.counters or audited:
         window = Window.parse(values.get("since") or window.since, values.get("until") or window.until)
         lake, in_doubt = _weighed(lake, window, options.counters)
-    answer = lake.named(options.name, values) if options.name else lake.sql(statement, **values)
+    answer = lake.named(options.name, values) if options.name else lake.sql(statement, tables=None, **values)
     # Whoever reads the file has not seen what was said here.
     return answer.project("*, true as is_in_doubt") if in_doubt and audited else answer
 
@@ -328,7 +300,7 @@ def _weighed(lake: Warehouse, window: Window, counters: str | None) -> tuple[War
     return lake, audit.is_contradicted
 
 
-def _write(answer: duckdb.DuckDBPyRelation | None, options: QueryOptions) -> None:
+def _write(answer: duckdb.DuckDBPyRelation | None, options: QueryOptions, statement: str = "") -> None:
     import duckdb
 
     if answer is None:
@@ -358,7 +330,24 @@ def _write(answer: duckdb.DuckDBPyRelation | None, options: QueryOptions) -> Non
     elif options.format == "json":
         put_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
-        put_table(*folded(columns, rows))
+        _put_answer(columns, rows, statement)
+
+
+def _put_answer(columns: Sequence[str], rows: Sequence[Sequence[object]], statement: str) -> None:
+    """The table of a notebook's cell, in a terminal."""
+    from analytics.reports.explore.answer_table import EstimateCell, arranged, folded, order_of
+
+    names, told = folded(columns, rows[: MOST_ROWS + 1])
+    order = arranged(names, order_of(statement, columns))
+    places = [names.index(name) for name in order] if len(set(names)) == len(names) else range(len(names))
+
+    def cell(value: object) -> object:
+        if isinstance(value, EstimateCell):
+            return str(value)
+        return "NULL" if value is None else "'NULL'" if value == "NULL" else value
+
+    shown = [[cell(row[at]) for at in places] for row in told]
+    put_table([names[at] for at in places], shown, total=len(rows))
 
 
 def _parse_parameters(pairs: Sequence[str]) -> dict[str, str]:

@@ -21,7 +21,7 @@ from analytics.errors import LakeError
 from analytics.lake import derived, expiry_mark, ledger, ledger_columns, small_partitions
 from analytics.lake.ledger_columns import ColumnarPartitions
 from analytics.model import DayRecord, Partition, PartitionInfo
-from analytics.storage import LakePath, place, storage_of, typed_json
+from analytics.storage import LakePath, local_path, place, storage_of, typed_json
 from analytics.storage.lock import STALE_AFTER, Owner
 
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
@@ -134,7 +134,8 @@ class Lake:
             return
         if (self.root / expiry_mark.NAME).is_file():  # a lake that has let everything go
             return
-        what = f"there is no lake in {self.root}"
+        here = local_path(self.root)
+        what = f"there is no lake in {self.root if here is None else here.absolute()}"
         if self.root.is_dir():
             if may_be_empty and not any(True for _ in self.root.glob("*")):
                 return

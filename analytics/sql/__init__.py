@@ -93,6 +93,16 @@ def explained(statement: str) -> dict[str, str]:
     return {name: found.get(name, "") for name in parameters(statement)}
 
 
+def told_columns(statement: str) -> dict[str, str]:
+    """What a statement's comment says of columns of its answer, in lines such as ``-- column kind: limit, timeout or canary``."""
+    return dict(re.findall(r"^-- column (\w+): (.+)$", statement, re.MULTILINE))
+
+
+def is_for_reports(statement: str) -> bool:
+    """A query that the package's own reports ask, with sums and parts that nobody reads by eye."""
+    return "\n-- for reports\n" in statement
+
+
 def title(statement: str) -> str:
     """The first sentence of a file's comment."""
     words = " ".join(line[2:].strip() for line in statement.splitlines() if line.startswith("--"))

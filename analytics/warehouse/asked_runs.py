@@ -252,7 +252,7 @@ def _gather(
     lake: Warehouse, question: Question, by: list[Expression], where: Expression | None, count_users: bool
 ) -> Gathered:
     connection = lake.connection
-    rows = _relation(connection, question, [*by, *([where] if where else [])])
+    rows = _relation(connection, question)
     _check_types(rows, by, where)
     keys = [one.parsed().alias(f"key_{place}") for place, one in enumerate(by)]
     schema = rows.select(*keys).limit(0).to_arrow_table().schema if keys else ()
@@ -303,13 +303,9 @@ def _is_kept(by: Sequence[Expression], keys: tuple[Any, ...]) -> bool:
     )
 
 
-def _relation(
-    connection: duckdb.DuckDBPyConnection, question: Question, read: Sequence[Expression]
-) -> duckdb.DuckDBPyRelation:
-    """The runs of the windows; with the names of families where one is asked for, which is a join that most questions need not."""
-    has_family = any(expressions.FAMILY in one.columns for one in read)
-    rows = connection.sql(sql.text("estimate", "runs")) if has_family else connection.view(expressions.VIEW)
-    rows = rows.set_alias(expressions.VIEW)
+def _relation(connection: duckdb.DuckDBPyConnection, question: Question) -> duckdb.DuckDBPyRelation:
+    """The runs of the windows."""
+    rows = connection.view(expressions.VIEW).set_alias(expressions.VIEW)
     spans = [question.window, *([question.versus] if question.versus else [])]
     wanted = [condition for span in spans if (condition := _within(span)) is not None]
     if len(wanted) < len(spans):

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from analytics import sql
-from analytics.errors import QueryError, UnknownNameError, did_you_mean
+from analytics.errors import ConfigurationError, QueryError, UnknownNameError, UsageError, did_you_mean
+from analytics.window import moment
 
 if TYPE_CHECKING:
     import duckdb
@@ -39,6 +40,8 @@ class Answer:
     def __getattr__(self, name: str) -> Any:
         if name in Answer.__slots__:  # not made yet: somebody copies it
             raise AttributeError(name)
+        if name in _WRITES:
+            raise QueryError(f"DuckDB: {name}: {READS_ONLY}", hint=FILE_REPAIR)
         value = self._asked(lambda: getattr(self.relation, name))  # some attributes run the query
         if not callable(value):
             return value
@@ -59,8 +62,16 @@ class Answer:
         found = self._asked(ask)
         return Answer(found, self._asked) if isinstance(found, duckdb.DuckDBPyRelation) else found
 
+    def pl(self) -> Any:
+        """All rows as a frame of polars.
+
+        Raises:
+            ConfigurationError: polars is not installed.
+        """
+        return to_polars(self._asked(self.relation.to_arrow_table))
+
     def __dir__(self) -> list[str]:
-        return dir(self.relation)  # what a notebook completes
+        return [name for name in dir(self.relation) if name not in _WRITES]  # what a notebook completes
 
     def __getitem__(self, columns: Any) -> Any:
         return self._made(lambda: self.relation[columns])
@@ -86,6 +97,70 @@ def answer(relation: duckdb.DuckDBPyRelation, asked: Asked) -> duckdb.DuckDBPyRe
     return cast("duckdb.DuckDBPyRelation", Answer(relation, asked))
 
 
+def to_polars(rows: Any) -> Any:
+    """A frame of pandas, or a table of Arrow, in polars.
+
+    Raises:
+        ConfigurationError: polars is not installed.
+    """
+    try:
+        import polars  # type: ignore[import-not-found]  # of an extra that not everybody has
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            "polars is not installed, which .pl() needs",
+            hint="python -m pip install 'strategy-log-analytics[polars]', or take .df() (pandas) or .to_arrow_table()",
+        ) from None
+    return polars.from_arrow(rows) if hasattr(rows, "schema") else polars.from_pandas(rows)
+
+
+READS_ONLY = "a lake is only read here, and DuckDB writes no file"
+FILE_REPAIR = (
+    'for a file: lake.sql("…").df().to_parquet("answer.parquet"), or .to_csv; '
+    "or strategy-analytics query --format parquet --out FILE"
+)
+_KEEP_REPAIR = (
+    'keep an answer in a variable, and ask it by a name: found = lake.sql("…"); '
+    'lake.sql("from found", tables={"found": found})'
+)
+_WRITES = ("write_csv", "to_csv", "write_parquet", "to_parquet")
+
+
+def refusal_of_writing(kinds: Sequence[str]) -> QueryError:
+    """Why a text that is not one reading statement is not run.
+
+    Args:
+        kinds: DuckDB's names of the kinds of its statements.
+    """
+    if len(kinds) != 1:
+        return QueryError(
+            f"DuckDB: {len(kinds)} statements, and only one that reads is taken",
+            hint=f"ask them one after the other; views to read: {', '.join(VIEWS)}",
+        )
+    if kinds[0] in ("COPY", "EXPORT"):
+        return QueryError(f"DuckDB: {READS_ONLY}", hint=FILE_REPAIR)
+    if kinds[0] in ("CREATE", "INSERT", "UPDATE", "DELETE", "ALTER", "DROP"):
+        return QueryError(f"DuckDB: {kinds[0].lower()}: a lake is only read here", hint=_KEEP_REPAIR)
+    return QueryError("DuckDB: only a statement that reads is taken", hint=f"views to read: {', '.join(VIEWS)}")
+
+
+def with_moments(given: Mapping[str, Any], *, only_words: bool = False) -> dict[str, Any]:
+    """Values for a question's parameters, the ends of its window as times where they are words: ``7d``, ``yesterday``, a date.
+
+    Args:
+        given: By their names; ``since`` and ``until`` are the ends.
+        only_words: Leave dates as they are, which a statement of one's own may compare with days.
+    """
+    found = dict(given)
+    for name in ("since", "until"):
+        word = found.get(name)
+        if isinstance(word, str) and not (only_words and word[:1].isdigit() and word[-1:] not in "dhDH"):
+            try:
+                found[name] = moment(word)
+            except UsageError:
+                continue  # DuckDB reads more ways to write a time, and says what it cannot
+    return found
+
+
 def _plain(value: Any) -> Any:
     return value.relation if isinstance(value, Answer) else value
 
@@ -108,7 +183,10 @@ def refusal_of_statement(
     """
     said = str(error)
     hint = f"views: {', '.join(views)}; describe() shows their columns"
-    if match := _TABLE.search(said):
+    if 'Ambiguous reference to column name "family_name"' in said:
+        said = said.split("\n")[0]
+        hint = "executions, nodes and node_days have family_name themselves: leave out the join with definitions"
+    elif match := _TABLE.search(said):
         said = said.split("\n")[0]  # what follows is DuckDB's own guess, which knows of more than the views
         hint = did_you_mean(match[1], views) + hint
     elif match := _COLUMN.search(said):
@@ -130,8 +208,9 @@ def refusal_of_query(error: Exception, name: str) -> QueryError:
     takes = "; ".join(f"{parameter}: {words.rstrip('.')}" for parameter, words in told.items())
     # The lines below are of a statement that the caller has not written.
     said = str(error).split("\n\nLINE ")[0]
+    words = ". A time is written 2026-07-08, '2026-07-08 09:30' (UTC), yesterday, 7d or 12h" if "since" in told else ""
     return QueryError(
-        f"query {name}: {said}", hint=f"it takes {takes}" if takes else "it takes no parameters", query=name
+        f"query {name}: {said}", hint=f"it takes {takes}{words}" if takes else "it takes no parameters", query=name
     )
 
 
@@ -153,7 +232,7 @@ def check_parameters(name: str, given: Mapping[str, object]) -> tuple[str, ...]:
     return wanted
 
 
-VIEWS = ("executions", "nodes", "node_days", "definitions", "definition_nodes", "strategy_days", "partitions")
+VIEWS = ("definitions", "executions", "nodes", "node_days", "definition_nodes", "strategy_days", "partitions")
 """In the order they build on each other."""
 
 
@@ -201,13 +280,15 @@ def columns(connection: duckdb.DuckDBPyConnection, view: str) -> pd.DataFrame:
 
 
 def queries() -> pd.DataFrame:
-    """The named queries: name, what each answers, its parameters."""
+    """The named queries: name, for whom (you, or the reports), what each answers, its parameters; those for you first."""
     import pandas as pd
 
-    texts = {name: sql.text("queries", name) for name in sql.names("queries")}
+    every = {name: sql.text("queries", name) for name in sql.names("queries")}
+    texts = dict(sorted(every.items(), key=lambda named: sql.is_for_reports(named[1])))
     return pd.DataFrame(
         {
             "name": list(texts),
+            "for": ["reports" if sql.is_for_reports(text) else "you" for text in texts.values()],
             "answers": [sql.title(text) for text in texts.values()],
             "parameters": [", ".join(sql.parameters(text)) for text in texts.values()],
         }

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import duckdb
 
 VIEW: Final = "executions"
-FAMILY: Final = "family_name"
-"""A column besides those of the view: the name that all versions of a program share."""
 _MOST_LETTERS: Final = 4_000
 """Nobody types a longer one, and a parser's work on nested brackets grows with their depth."""
 _MOST_DEPTH: Final = 400
@@ -106,7 +104,7 @@ def bind(relation: duckdb.DuckDBPyRelation, expression: Expression, meant: str) 
 
 def refusal(error: Exception, columns: list[str], meant: str) -> QueryError:
     """DuckDB's refusal of an expression, or of the rows that it met, with the column that may be meant."""
-    found = catalog.refusal_of_statement(error, VIEW, (VIEW,), lambda _: [*columns, FAMILY])
+    found = catalog.refusal_of_statement(error, VIEW, (VIEW,), lambda _: columns)
     said = found.message.removeprefix("DuckDB: ").split("\n")[0]
     hint = found.hint.removesuffix(f"\n  views: {VIEW}").replace(
         f"views: {VIEW}; describe() shows their columns", _REPAIR

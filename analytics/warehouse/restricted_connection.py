@@ -73,5 +73,14 @@ def is_read_only(connection: duckdb.DuckDBPyConnection, query: str) -> bool:
     return False
 
 
+def kinds_of(connection: duckdb.DuckDBPyConnection, query: str) -> list[str]:
+    """The kinds of a text's statements: ``SELECT``, ``COPY``, ``CREATE``.
+
+    Raises:
+        duckdb.Error: It is no SQL.
+    """
+    return [statement.type.name for statement in connection.extract_statements(query)]
+
+
 def _from(query: str, start: int) -> str:
     return query.encode()[start:].decode("utf-8", "replace")

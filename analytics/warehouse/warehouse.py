@@ -8,12 +8,11 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from analytics import sql
-from analytics.errors import QueryError
 from analytics.extraction import day_files
 from analytics.extraction.privacy.policy import PseudonymKey
 from analytics.lake import ledger_columns, losses
@@ -25,6 +24,7 @@ from analytics.warehouse import (
     checks,
     damage,
     lake_files,
+    own_tables,
     restricted_connection,
 )
 from analytics.warehouse.catalog import VIEWS, answer
@@ -113,17 +113,20 @@ class Warehouse(LakeInSight):
 
     # ---- asking ----------------------------------------------------------------------------------------------------
 
-    def sql(self, query: str, **parameters: Any) -> duckdb.DuckDBPyRelation:
+    def sql(self, query: str, *, tables: Mapping[str, Any] | None = None, **parameters: Any) -> duckdb.DuckDBPyRelation:
         """Ask anything in DuckDB's SQL over the views; ``describe()`` lists them.
 
         Args:
             query: One statement; values as ``$name``.
-            **parameters: Their values. They are bound, never formatted into the text.
+            tables: Frames of one's own (pandas, polars, Arrow, or another answer), by the names that the statement has for them.
+            **parameters: Their values. They are bound, never formatted into the text; ``since`` and ``until`` may be ``7d``,
+                ``12h``, ``yesterday`` and the like.
 
         >>> lake.sql("from strategy_days where realm_id = $realm", realm="acme-cycling").df()
+        >>> lake.sql("select count(*) from executions where created_at >= $since", since="7d")
 
         Returns:
-            A relation: shows itself as a table, and gives ``.df()``, ``.arrow()``, ``.fetchall()``.
+            A relation: shows itself as a table, and gives ``.df()``, ``.pl()``, ``.arrow()``, ``.fetchall()``.
 
         Raises:
             QueryError: DuckDB refused it.
@@ -132,11 +135,11 @@ class Warehouse(LakeInSight):
 
         try:
             if not restricted_connection.is_read_only(self.connection, query):
-                raise QueryError(
-                    "DuckDB: only one statement, and one that only reads, is allowed",
-                    hint=f"views to read: {', '.join(VIEWS)}",
-                )
-            return answer(self.ask(lambda: self.connection.sql(query, params=parameters or None)), self.ask)
+                raise catalog.refusal_of_writing(restricted_connection.kinds_of(self.connection, query))
+            values = catalog.with_moments(parameters, only_words=True)
+            if tables:
+                return own_tables.answer_with(self.connection, self.ask, query, values, tables)
+            return answer(self.ask(lambda: self.connection.sql(query, params=values or None)), self.ask)
         except (duckdb.Error, ValueError) as error:
             raise catalog.refusal_of_statement(
                 error, query, VIEWS, lambda view: list(self.describe(view)["column"])
@@ -148,7 +151,7 @@ class Warehouse(LakeInSight):
         Args:
             name: As ``queries()`` lists them.
             **parameters: Values for the query's ``$parameters``; those not given are NULL, which means "all" or the
-                query's own default.
+                query's own default. ``since`` and ``until`` are times, dates, or words: ``7d``, ``12h``, ``yesterday``.
 
         >>> lake.run("failures", since="2026-07-06", family="Speed bonus")
 
@@ -173,7 +176,8 @@ class Warehouse(LakeInSight):
     def _fetched(self, name: str, parameters: Parameters, fetch: Callable[[Any], T]) -> T:
         import duckdb
 
-        values = {key: parameters.get(key) for key in catalog.check_parameters(name, parameters)}
+        given = catalog.with_moments(parameters)
+        values = {key: given.get(key) for key in catalog.check_parameters(name, given)}
         began = time.perf_counter()
         try:
             answer = self.ask(lambda: fetch(self._named(name, values)))
@@ -196,7 +200,8 @@ class Warehouse(LakeInSight):
         import duckdb
 
         try:
-            return answer(self.ask(lambda: self._named(name, values)), self.ask)
+            asked = catalog.with_moments(values)
+            return answer(self.ask(lambda: self._named(name, asked)), self.ask)
         except duckdb.Error as error:
             raise catalog.refusal_of_query(error, name) from error
 

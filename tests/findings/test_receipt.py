@@ -955,6 +955,6 @@ def test_the_command_shows_writes_and_refuses(run, lake, bonus, tmp_path) -> Non
 
 
 def test_the_library_explains_in_one_call(lake, bonus) -> None:
-    found = analytics.explain(bonus, lake.root, realm="acme-cycling")
+    found = analytics.explain(lake.root, bonus, realm="acme-cycling")
     assert "Replay reproduced all" in str(found)
     assert "<style data-sa>" in found._repr_mimebundle_()[0]["text/html"]

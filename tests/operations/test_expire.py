@@ -18,7 +18,7 @@ from analytics.lake.expiry_mark import first_day_to_keep
 from analytics.lake.lake import Lake
 from analytics.model import IgnoredTransaction, OpenTransaction
 from analytics.operations.expire import expire
-from analytics.reports.explore.open_lake import KINDS
+from analytics.reports.explore.lake_card import KINDS
 from analytics.reports.explore.results import MARKS
 from analytics.reports.post_mortem.comparison_tables import in_words
 from analytics.source.source import Source

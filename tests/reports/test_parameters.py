@@ -85,7 +85,7 @@ def test_a_tenants_name_is_not_taken_for_a_list_of_tenants():
 
 def test_a_plan_reaches_the_process_that_renders_it_with_every_value(lake, tmp_path):
     cell = nbformat.v4.new_code_cell(
-        'lake = ""\nsince = "7d"\nuntil = "now"\nmin_users = 5.0\nmany = [1.0]\nnumber = 1\nleft = None',
+        'lake: str = ""\nsince: str = "7d"\nuntil = "now"\nmin_users = 5.0\nmany = [1.0]\nnumber = 1\nleft = None',
         metadata={"tags": ["parameters"]},
     )
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "own.ipynb")

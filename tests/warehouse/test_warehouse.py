@@ -67,7 +67,7 @@ def test_every_sql_file_begins_with_a_comment_that_is_a_sentence(kind: str) -> N
 
 def test_the_list_of_queries_says_what_each_answers(warehouse: Warehouse) -> None:
     found = warehouse.queries()
-    assert list(found["name"]) == sorted(sql.names("queries"))
+    assert sorted(found["name"]) == sorted(sql.names("queries"))
     assert all(len(words.split()) >= 4 for words in found["answers"])
 
 

@@ -53,6 +53,7 @@ from analytics.findings.post_mortem.version_changes import Pairs, rollback, stre
 from analytics.findings.replay.replay_run import ReplayShare, replay_share, wraps
 from analytics.findings.replay.replayed import BothVariants, Counterfactual, Replayed
 from analytics.findings.replay.trials import TrialVerdict, VersionTrial
+from analytics.findings.shown import ShownInquiry
 from analytics.lake.losses import Loss
 from analytics.warehouse.coverage import Coverage
 from analytics.warehouse.coverage import coverage as window_coverage
@@ -206,7 +207,7 @@ _SURE, _NO_CHANCE = 1.3, 1e-4
 """Half-widths of the interval of a change (a chance of about 0.01), and the chance (q) of an input's, for a drift to be told."""
 
 
-class Investigation:
+class Investigation(ShownInquiry):
     """What happened to one strategy in a window.
 
     Args:

@@ -33,6 +33,7 @@ from analytics.findings.rehearsal.user_groups import UserGroup, user_groups
 from analytics.findings.replay.paired import Moved, mean_of, moved_cases, relative, total_of
 from analytics.findings.replay.replay_run import wraps
 from analytics.findings.replay.run_evidence import Definition, definition
+from analytics.findings.shown import ShownInquiry
 from analytics.program.failing import pays_at_worst
 from analytics.warehouse.warehouse import Warehouse
 
@@ -48,7 +49,7 @@ _NOT_READ = re.compile(r"field '(?P<path>.*)' was not precomputed", re.DOTALL)
 """How the interpreter says that a run has no value for a field."""
 
 
-class Rehearsal:
+class Rehearsal(ShownInquiry):
     """The facts of one rehearsal, each worked out when it is first asked for.
 
     Args:

@@ -151,7 +151,7 @@ def sample_runs(
     # What the days before leave room for, the window takes.
     shares = {"share": min(1.0, (most - min(before, room)) / now) if now else 1.0}
     shares["share_before"] = min(1.0, room / before) if before else 1.0
-    rows = lake.sql(sql.text("variants", "profile_sample"), **about, **shares).to_arrow_table()
+    rows = lake.sql(sql.text("variants", "profile_sample"), tables=None, **about, **shares).to_arrow_table()
     if not rows.num_rows:
         return None
     lake.connection.register("profile_sample", rows)

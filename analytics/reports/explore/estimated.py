@@ -16,10 +16,12 @@ from analytics.errors import UnknownNameError, UsageError, did_you_mean
 from analytics.estimates.estimate import GRADES, Estimate
 from analytics.reports import page
 from analytics.reports.explore import estimate_notes, results
+from analytics.reports.explore.answer_table import MARKS
 from analytics.reports.page import number as write
 from analytics.reports.page.inline import shorten, visible, written
 from analytics.sql import Row
 from analytics.warehouse.asked_runs import ASKED, Gathered, Question, Span, gather
+from analytics.warehouse.catalog import to_polars
 from analytics.warehouse.group_estimates import Compared, GroupEstimates, estimate_groups
 from analytics.window import Window
 
@@ -42,7 +44,6 @@ _TITLES: Final = {
     "est_nodes_p99": ("p99 nodes", ""),
 }
 """Of each estimate, with its unit; "%" takes shares of one."""
-_MARKS: Final = {"good": "●", "rough": "◐", "too few": "○"}
 _LETTERS: Final = 60
 _WINDOW: Final = re.compile(r"(.+?)\.\.(.+)")
 _IDS: Final = re.compile(r"(\w+_)?id")
@@ -86,6 +87,14 @@ class Estimated:
         interval of the difference leaves out zero, and each side has ten rows.
         """
         return self.table().to_pandas()
+
+    def pl(self) -> Any:
+        """``frame`` in polars.
+
+        Raises:
+            ConfigurationError: polars is not installed.
+        """
+        return to_polars(self.table())
 
     def table(self) -> pa.Table:
         """``frame`` in Arrow."""
@@ -152,7 +161,9 @@ class Estimated:
 
     def __repr__(self) -> str:
         columns, rows = self.shown(results.MOST_ROWS)
-        told = _aligned([visible(name) for name in columns], [[cell.text for cell in row] for row in rows])
+        if not rows:
+            return "\n".join(["No logged runs.", *self.notes])
+        told = results.aligned([visible(name) for name in columns], [[cell.text for cell in row] for row in rows])
         return "\n".join([told, *self._below(), *self.notes])
 
     def _repr_html_(self) -> str:
@@ -168,7 +179,7 @@ class Estimated:
         shown = [{str(at): cell.html for at, cell in enumerate(row)} for row in rows]
         table = page.table(shown, columns, empty="No logged runs.")
         below = [page.note(sentence) for sentence in [*self._below(), *self.notes]]
-        html = page.Markup('<div class="rows">{}</div>{}').format(
+        html = page.Markup('<div class="sa-rows">{}</div>{}').format(
             table.html, page.Markup("").join(one.html for one in below)
         )
         return page.Block(html, repr(self), "answer")
@@ -347,7 +358,7 @@ def _estimate(one: Estimate, name: str) -> Shown:
 
 def _cell(one: Estimate, unit: str, *, sign: bool = False) -> Shown:
     """An estimate in one cell."""
-    text = " ".join(part for part in (*written(one, unit=unit, sign=sign), _MARKS[one.grade], one.grade) if part)
+    text = " ".join(part for part in (*written(one, unit=unit, sign=sign), MARKS[one.grade], one.grade) if part)
     return Shown(text, page.est(one, unit=unit, sign=sign))
 
 
@@ -364,11 +375,3 @@ def _compared(beside: Compared, name: str) -> list[Shown]:
 def _key(key: Any) -> Shown:
     text = "NULL" if key is None else shorten(visible(str(key)), _LETTERS) or "''"
     return Shown(text, results.value(key))
-
-
-def _aligned(columns: list[str], rows: list[list[str]]) -> str:
-    if not rows:
-        return "No logged runs."
-    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [columns, *rows]]
-    return "\n".join(line.rstrip() for line in lines)

@@ -17,18 +17,33 @@ def find_lake(path: str | LakePath | None = None, settings: Settings | None = No
     """The folder of the lake to read, as ``open_lake`` looks for it.
 
     Args:
-        path: What somebody named, if anything.
+        path: What somebody named, if anything; where it is not here, it is looked for above, up to the checkout.
         settings: Made with it, where they have been read already.
     """
     settings = settings or Settings.from_env(lake=path, sample_rates="")  # the rates of a lake are in its ledger
     if not settings.lake_is_default:
         folder = local_path(settings.lake)
-        if folder is None:
-            return settings.lake
-        above = Path("..", folder)
-        # What the environment names is meant from where the command runs, a notebook's kernel stands one folder below.
-        return above if path is None and not folder.is_dir() and above.is_dir() else folder
+        return settings.lake if folder is None else _from_here(folder)
     return next((place for place in _LAKES if place.is_dir()), settings.lake)
+
+
+def _from_here(folder: Path) -> Path:
+    """The folder, or the one of that name further up: a notebook's kernel stands below where the command runs.
+
+    Nothing above the checkout that we are in is looked at; outside of one, nothing but the folder above.
+    """
+    if folder.is_absolute() or folder.is_dir() or _is_checkout(Path.cwd()):
+        return folder
+    above = list(Path.cwd().parents)
+    levels = next((level for level, place in enumerate(above, 1) if _is_checkout(place)), 1)
+    for level in range(1, levels + 1):
+        if (found := Path(*[".."] * level, folder)).is_dir():
+            return found
+    return folder
+
+
+def _is_checkout(place: Path) -> bool:
+    return (place / "pyproject.toml").is_file() or (place / ".git").exists()
 
 
 def check_engine(engine: str, gathered: str) -> None:

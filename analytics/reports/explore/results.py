@@ -12,13 +12,13 @@ from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from analytics import sql
 from analytics.errors import DamagedFileError
 from analytics.reports import page
 from analytics.reports.common import realm_name
+from analytics.reports.explore.answer_table import FEW_COLUMNS, arranged, order_of
 from analytics.reports.page import number
-from analytics.reports.page.inline import shorten, visible
-from analytics.warehouse.catalog import VIEWS, Answer
+from analytics.reports.page.inline import plain, shorten, visible
+from analytics.warehouse.catalog import Answer
 from analytics.warehouse.coverage import Cell
 
 if TYPE_CHECKING:
@@ -49,6 +49,11 @@ def shown(relation: duckdb.DuckDBPyRelation) -> page.Block:
         return page.Block(page.Markup("").join(part.html for part in parts), f"DuckDB: {error}", "answer")
     names = list(relation.columns)
     types = [str(kind) for kind in relation.types]
+    if len(names) > FEW_COLUMNS:
+        order = arranged(names, order_of(relation.sql_query(), names))
+        places = [names.index(name) for name in order] if len(set(names)) == len(names) else list(range(len(names)))
+        names, types = [names[place] for place in places], [types[place] for place in places]
+        rows = [tuple(row[place] for place in places) for row in rows]
     if not rows:
         note = page.note(f"No rows. Columns: {', '.join(names)}.")
         return page.Block(note.html, note.text, "answer")
@@ -65,10 +70,27 @@ def shown(relation: duckdb.DuckDBPyRelation) -> page.Block:
     below = (
         f"The first {MOST_ROWS} rows; there are more. .df() gives all of them as a frame."
         if more
-        else f"{len(rows)} row{'s' * (len(rows) != 1)}."
+        else counted(len(rows))
     )
-    html = page.Markup('<div class="rows">{}</div>{}').format(table.html, page.note(below).html)
+    html = page.Markup('<div class="sa-rows">{}</div>{}').format(table.html, page.note(below).html)
     return page.Block(html, f"{table.text}\n{below}", "answer")
+
+
+def counted(rows: int) -> str:
+    """So many rows, as a sentence."""
+    return f"{rows:,} row{'s' * (rows != 1)}."
+
+
+def text(cell: Any) -> str:
+    """One value in plain words, as ``value``; a text that says NULL stands in quotes."""
+    return "'NULL'" if cell == "NULL" else plain(value(cell))
+
+
+def aligned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lines of a table whose columns stand below each other."""
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [columns, *rows]]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def value(cell: Any) -> page.Markup:
@@ -99,9 +121,6 @@ _WRITERS: Final[tuple[tuple[Any, Callable[[Any], str]], ...]] = (
     (datetime, _moment),
 )
 
-_CALL = re.compile(r"""\.(run|table|describe)\(\s*(["'])(\w*)$""")
-_PARAMETER = re.compile(r"""\.(?:run|table)\(\s*["'](\w+)["']\s*,[^()]*?(\w*)$""")
-
 
 def teach_ipython() -> None:
     """Do it once in each IPython; nothing where there is none."""
@@ -109,7 +128,9 @@ def teach_ipython() -> None:
     if shell is None or getattr(shell, "_knows_lakes", False):
         return
     shell._knows_lakes = True  # noqa: SLF001  # a mark of our own on somebody else's object
-    shell.Completer.custom_matchers.append(lambda _text: complete_names(_line(shell)))
+    from analytics.reports.explore import completion
+
+    shell.Completer.custom_matchers.append(completion.matcher(lambda: shell.user_ns))
     if hasattr(shell, "kernel"):  # a terminal has DuckDB's own tables, which are good
         import duckdb
 
@@ -117,27 +138,6 @@ def teach_ipython() -> None:
             shell.display_formatter.mimebundle_formatter.for_type(
                 kind, lambda relation, **_asked_for: _bundle(relation)
             )
-
-
-def complete_names(line: str) -> list[str]:
-    """What may follow: names of queries and views within quotes, parameters after them.
-
-    Args:
-        line: Up to the cursor.
-    """
-    if match := _CALL.search(line):
-        call, _, begun = match.groups()
-        names = VIEWS if call == "describe" else sql.names("queries")
-        return [name for name in names if name.startswith(begun)]
-    if (match := _PARAMETER.search(line)) and match[1] in sql.names("queries"):
-        wanted = sql.parameters(sql.text("queries", match[1]))
-        return [f"{name}=" for name in wanted if name.startswith(match[2])]
-    return []
-
-
-def _line(shell: Any) -> str:
-    completer = shell.Completer
-    return str(completer.line_buffer or "")
 
 
 def _bundle(relation: Any) -> tuple[dict[str, str], dict[str, Any]]:
@@ -173,7 +173,7 @@ def _kind() -> type[Any]:
             columns = [page.Column(name, name, role="wide" if name == self.columns[-1] else None) for name in self]
             cells = [{name: _shown(name, cell) for name, cell in row.items()} for row in self.to_dict("records")]
             table = page.table(cells, columns)
-            html = page.Markup('<div class="rows">{}</div>').format(table.html)
+            html = page.Markup('<div class="sa-rows">{}</div>').format(table.html)
             return page.Block(html, repr(self), "answer")._repr_mimebundle_()
 
         def __repr__(self) -> str:

@@ -43,6 +43,7 @@ from analytics.reports.post_mortem import (
 from analytics.reports.post_mortem.facts import VisibleFacts
 from analytics.reports.post_mortem.phrases import reason_sentence
 from analytics.reports.post_mortem.verdict import headline_figures
+from analytics.reports.shown_report import InquiryWords, ShownReport
 from analytics.reports.small_cells import SmallCells
 
 if TYPE_CHECKING:
@@ -196,8 +197,8 @@ def _undecided(trial: VersionTrial) -> page.Todo:
     )
 
 
-class PostMortem:
-    """The report as an object. Each section is a method that returns a page block.
+class PostMortem(ShownReport):
+    """The report as an object, which shows its verdict. Each section is a method that returns a page block.
 
     Args:
         inquiry: The facts; a notebook may ask for any of them.
@@ -206,6 +207,10 @@ class PostMortem:
         small: What may be shown of few users.
         execution_id: Of a run to explain before the report's own; empty for none.
     """
+
+    SECTIONS = (
+        "head", "strip", "key", "since", "changed", "why", "runs_explained", "how_much", "who", "failures", "actions", "sure",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -218,6 +223,7 @@ class PostMortem:
     ) -> None:
         self.inquiry, self._show_users, self.sampling, self.execution_id = inquiry, show_users, sampling, execution_id
         self.shown = VisibleFacts(inquiry, small or SmallCells())
+        inquiry.words = InquiryWords(self, inquiry)
 
     # ---- facts -----------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from analytics.reports.receipt.receipt import of_evidence
 from analytics.reports.rehearsal import advice, changes, day_by_day, program_changes, users, wording
 from analytics.reports.rehearsal.look_back import looked_back, plain
 from analytics.reports.rehearsal.visible_facts import SOME, VisibleFacts
+from analytics.reports.shown_report import InquiryWords, ShownReport
 from analytics.reports.small_cells import SmallCells
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 _MOST_CASES = 30
 
 
-class RehearsalReport:
-    """The report as an object. Each section is a method that returns a page block.
+class RehearsalReport(ShownReport):
+    """The report as an object, which shows its verdict. Each section is a method that returns a page block.
 
     Args:
         found: The facts; a notebook may ask for any of them.
@@ -44,6 +45,10 @@ class RehearsalReport:
         small: What may be shown of few users.
         conditions: What refuses the draft.
     """
+
+    SECTIONS = (
+        "head", "strip", "key", "much", "changed", "program", "runs_explained", "who", "failures", "unknown", "actions", "sure",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -56,6 +61,7 @@ class RehearsalReport:
     ) -> None:
         self.inquiry, self.called, self._conditions = found, called, conditions
         self._show_users, self._small = show_users, small or SmallCells()
+        found.words = InquiryWords(self, found)
 
     @cached_property
     def shown(self) -> VisibleFacts:

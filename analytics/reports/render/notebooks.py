@@ -325,8 +325,12 @@ def _declared(notebook: Path, _changed_ns: int, _size: int) -> dict[str, Value]:
         )
     found: dict[str, Value] = {}
     for statement in ast.parse(cells[0]).body:
-        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            found[statement.targets[0].id] = ast.literal_eval(statement.value)
+        match statement:
+            case (
+                ast.Assign(targets=[ast.Name(id=name), *_], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ):
+                found[name] = ast.literal_eval(value)
     if missing := [name for name in EVERY_REPORT if name not in found]:
         raise UsageError(
             f"{notebook} has no parameter {', '.join(missing)}", hint="every report is about a window of a lake"

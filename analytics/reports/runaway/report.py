@@ -29,6 +29,7 @@ from analytics.reports.runaway.wording import (
     programs_words,
     window_words,
 )
+from analytics.reports.shown_report import ShownReport
 from analytics.reports.small_cells import SmallCells
 from analytics.window import Window
 
@@ -56,8 +57,10 @@ def status_words(found: Sequence[Finding], ranking: Sequence[RankingRow]) -> str
     return f"{words}: at the rate before, it was over by {write.when(max(known))}."
 
 
-class RunawayRules:
-    """The report as an object. Each section is a method that returns a page block; data is asked for once, when needed.
+class RunawayRules(ShownReport):
+    """The report as an object, which shows its verdict. Each section is a method that returns a page block.
+
+    Data is asked for once, when needed.
 
     Args:
         lake: Where to look; all it is scoped to.
@@ -67,6 +70,8 @@ class RunawayRules:
         sampling: What is known of the sampling rate.
         small: What may be shown of few users; versions of fewer are not in the lake that is given.
     """
+
+    SECTIONS = ("head", "findings", "league", "when", "close", "growing", "nodes", "fields", "actions", "sure")
 
     nav: tuple[tuple[str, str], ...] = (
         ("#league", "Near a limit"),

@@ -1,5 +1,7 @@
 -- Which analytics fields each version of a program reads: every distinct one costs a database query per run.
 -- Grain: strategy_id, version, field path. Empty when definitions are not readable.
+-- column places_count: Places of the program that read the field.
+-- column path: The field: user.…, task.… or all.…
 select strategy_id,
        min(realm_id)    as realm_id,
        min(family_name) as family_name,

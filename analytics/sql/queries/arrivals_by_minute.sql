@@ -3,6 +3,10 @@
 -- Runs are grouped by the number of their minute since the year 1: the calendar of date_trunc costs more than all the rest, asked run by run.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
+-- column logged_count: Rows of the minute in the log.
+-- column first_at: When the first of them ended, UTC.
+-- column last_at: When the last of them ended, UTC.
+-- for reports
 with gathered as (
   select (epoch_us(e.created_at) + 62135596800000000) // 60000000 as minute_number,
          e.realm_id,

@@ -8,6 +8,10 @@
 -- Sums of milliseconds are decimal: those of doubles come out another way each time, as threads add in another order.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
+-- column logged_count: Rows in the log, whatever became of the run.
+-- column kept_count: Rows kept because the run failed.
+-- column cut_logged_count: Logged ok runs whose trace was cut, as their notes say.
+-- for reports
 with gathered as (
   -- By status and code: what is counted of some of them only is picked out of few sums, not asked of every run.
   select e.realm_id,

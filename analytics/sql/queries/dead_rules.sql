@@ -10,6 +10,12 @@
 -- Sunday, added up).
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
+-- column entry_count: Logged entries of the rule, or of the default's first statement.
+-- column type: rule, or the kind of the default's first statement.
+-- column cut_logged_count: Logged ok runs whose trace was cut, so that the rule's entry may be missing.
+-- column places_count: Rules of this id in the program, which share the counts.
+-- column position: Place of the rule in the walk of the program; NULL where the definition does not have it.
+-- column ok_logged_count: Logged ok runs of the version.
 with gathered as (
   -- Of the entries the sums, and beside them (type NULL) the runs that could have left one.
   select realm_id, day, strategy_id, strategy_version, type, node_id,

@@ -2,6 +2,9 @@
 -- Grain: realm, strategy, version, status, error code. Failures are all kept: these counts are runs, not a sample.
 -- $since, $until timestamptz: half-open window of created_at.
 -- $family varchar: only this strategy; NULL for all.
+-- column status: error, timeout or limit; any other value that is not ok.
+-- column first_at: When the first of them ended, UTC.
+-- column last_at: When the last of them ended, UTC.
 select e.realm_id,
        d.family_name,
        e.strategy_id,

@@ -1,6 +1,10 @@
 -- Strategies that were logged in a window: their names, or the id where no definition tells one.
 -- Grain: realm, strategy name (or id).
 -- $since, $until timestamptz: half-open window of created_at.
+-- column family_name: Name of the strategy; NULL where no definition tells it.
+-- column strategy_id: Id of one of its versions, where there is no name.
+-- column logged_count: Rows in the log.
+-- for reports
 with gathered as (
   select e.realm_id, e.day, e.strategy_id, e.strategy_version, count(*) as logged_count
     from executions e

@@ -4,6 +4,7 @@
 -- $any_realm boolean: look in every realm; NULL means no.
 -- $family varchar: name of the strategy; NULL when $strategy is given.
 -- $strategy varchar: id of any version; its whole family is found where definitions tell it.
+-- for reports
 with gathered as (
   select distinct realm_id, day, strategy_id, strategy_version from executions
 ), seen as (

@@ -4,6 +4,11 @@
 -- rule_id is NULL where no definition is known or where the node's id stands for nodes of several rules.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
+-- column position: Place of the node in the walk of the program, the first where its id repeats.
+-- column path: Field that the node reads; NULL for other types.
+-- column rule_id: Id of the rule that the node belongs to; NULL where no definition is known or the id stands for nodes of several rules.
+-- column entry_count: Stored entries of the node in the log.
+-- column est_entries: Estimated evaluations, without those beyond a cut of the trace.
 with gathered as (
   select realm_id, day, strategy_id, strategy_version, node_id, type,
          sum(entry_count)::bigint as entry_count, sum(est_entries::decimal(38, 6)) as est_entries

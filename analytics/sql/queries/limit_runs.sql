@@ -4,6 +4,7 @@
 -- All failures are meant to be kept, so these rows count runs. Nodes are not shown: stopped runs log 0, which is not what they did.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
+-- column kind: limit or timeout; canary where the code is one that no validated program gives; unknown where it looks like the engine's and is not known.
 with gathered as (
   select e.created_at,
          e.day,

@@ -3,6 +3,9 @@
 -- $realm varchar: tenant; NULL is the NULL realm.
 -- $strategy varchar, $version integer: the version.
 -- $since, $until timestamptz: half-open window of created_at.
+-- column entry_count: Logged entries of the node.
+-- column true_count: Entries with value true.
+-- column number_count: Entries whose value is a finite number.
 select node_id,
        type,
        count(*)                                                            as entry_count,

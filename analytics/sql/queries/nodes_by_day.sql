@@ -3,6 +3,9 @@
 -- and runs that a cap stopped: they log 0 nodes and needed more than any, so their nodes_executed is NULL here.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
+-- column nodes_executed: Entries that the runs left; NULL for runs that a cap stopped, which needed more than any.
+-- column logged_count: Logged runs that share all the columns before.
+-- for reports
 with gathered as (
   select e.realm_id,
          e.day,

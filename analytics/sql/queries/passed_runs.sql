@@ -8,6 +8,9 @@
 -- $asked timestamptz: start of the window that is reported; what is before it is history.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
+-- column nodes_executed: Entries that the runs left.
+-- column logged_count: Logged ok runs.
+-- for reports
 with gathered as (
   with spans as (
     select unnest($starts::timestamptz[]) as starts, unnest($ends::timestamptz[]) as ends

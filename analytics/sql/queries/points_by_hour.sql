@@ -4,6 +4,7 @@
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
 -- $family varchar: only this strategy; NULL for all.
+-- column logged_count: Logged ok runs with finite points.
 select date_trunc('hour', e.created_at) as hour,
        e.realm_id,
        d.family_name,

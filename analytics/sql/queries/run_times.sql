@@ -4,6 +4,9 @@
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
 -- $digits integer: significant digits to which duration_ms is rounded, so that millions of runs make few rows; NULL to leave it.
+-- column duration_ms: Wall clock, as the question's digits round it; NULL where the log's value cannot be one.
+-- column logged_count: Logged runs that share all the columns before.
+-- for reports
 with gathered as (
   select e.realm_id,
          e.day,

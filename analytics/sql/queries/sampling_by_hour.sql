@@ -4,6 +4,8 @@
 -- Runs are grouped by the number of their hour since the year 1: the calendar of date_trunc costs more than all the rest, asked run by run.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
+-- column failed_count: Rows kept because the run failed.
+-- for reports
 with gathered as (
   select e.realm_id,
          e.day,

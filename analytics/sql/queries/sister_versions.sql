@@ -1,6 +1,7 @@
 -- Versions of the strategy that one version belongs to, as far as the lake holds their programs.
 -- Grain: the version.
 -- $strategy varchar, $version integer: the version whose sisters are asked for.
+-- for reports
 select distinct other.strategy_id, other.strategy_version, other.strategy_id = own.strategy_id as is_same_id
   from definitions as own
   join definitions as other

@@ -3,6 +3,11 @@
 -- first_at, last_at: of the minute's runs. users: hashes of their distinct users; only_user: the user, where there is only one.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
+-- column kind: As in limit_runs: limit, timeout, canary or unknown.
+-- column logged_count: Such runs of the minute.
+-- column first_at: When the first of them ended, UTC.
+-- column last_at: When the last of them ended, UTC.
+-- for reports
 with gathered as (
   select date_trunc('minute', e.created_at)                                         as minute,
          e.day,

@@ -3,6 +3,7 @@
 -- $realm varchar: tenant; NULL is the NULL realm.
 -- $strategy_ids varchar[]: ids of the family's versions.
 -- $since, $until timestamptz: half-open window of created_at.
+-- for reports
 with gathered as (
   select execution_id, created_at, strategy_id, strategy_version, status, error_code, points, case_name, duration_ms,
          nodes_executed, sampled, sample_weight, external_game_id, external_task_id, external_user_id,

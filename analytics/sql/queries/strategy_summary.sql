@@ -7,6 +7,7 @@
 -- points_set_aside_count: ok rows whose points are NULL, NaN or infinite; they are runs, and enter no mean and no sum.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
+-- column logged_count: Rows in the log: ok runs that were drawn, and all failures.
 with part as (
   select e.realm_id,
          e.strategy_id,

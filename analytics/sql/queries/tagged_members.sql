@@ -3,6 +3,7 @@
 -- $realm varchar: tenant; NULL is the NULL realm, unless $any_realm.
 -- $any_realm boolean: look in every realm; NULL means no.
 -- $tag varchar: the experiment's tag.
+-- for reports
 select realm_id, family_name, strategy_id, strategy_version
   from definitions
  where experiment_tag = $tag

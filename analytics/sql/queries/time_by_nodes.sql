@@ -7,6 +7,10 @@
 -- logged_count is the logged runs a row stands for; it need not be whole.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
+-- column nodes_executed: Mean of the bin's nodes: single nodes up to 64, then steps of about 4 %.
+-- column duration_ms: A run's wall clock, or a quantile (1/6, 1/2, 5/6) of the bin's.
+-- column logged_count: Logged runs that the row stands for; need not be whole.
+-- for reports
 with gathered as (
   select e.realm_id,
          coalesce(d.family_name, e.strategy_id) as strategy,

@@ -15,8 +15,9 @@ select execution_id,
        strategy_id,
        strategy_version,
        status,
-       sample_weight
-  from (select execution_id, created_at, day, realm_id, strategy_id, strategy_version, status, sample_weight,
+       sample_weight,
+       family_name
+  from (select execution_id, created_at, day, realm_id, strategy_id, strategy_version, family_name, status, sample_weight,
                cast(seq as bigint) as seq, entry
           from executions
        lateral view posexplode(trace) entries as seq, entry)

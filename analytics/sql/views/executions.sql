@@ -1,7 +1,10 @@
--- One row per logged run: the lake's source of truth, without the physical columns.
+-- One row per logged run: the lake's source of truth, without the physical columns, and the name of its strategy. Names are one for each
+-- version, so a question that leaves the name out is asked without the join: DuckDB knows that it changes no row.
 create view executions as
-select day, * exclude (day, realm)
-  from files.executions;
+select e.day, e.* exclude (day, realm), d.family_name
+  from files.executions e
+  left join (select strategy_id, strategy_version, min(family_name) as family_name from definitions group by all) d
+    on d.strategy_id = e.strategy_id and d.strategy_version = e.strategy_version;
 comment on view executions is 'One row per logged run. A sample: a fraction of ok runs and all failures, so counting rows does not count runs; weigh them with sample_weight.';
 comment on column executions.day is 'UTC date of created_at, the partition; NULL when created_at is NULL, infinite or outside the years 1 to 9999.';
 comment on column executions.execution_id is 'Id of the run (uuid as text), unique.';
@@ -27,4 +30,5 @@ comment on column executions.trace_irregular is 'The trace verbatim as JSON text
 comment on column executions.sampled is 'True: drawn by the sampler. False: kept because it failed.';
 comment on column executions.parent_strategy_id is 'The built-in a DSL_EXTEND program wraps; NULL for DSL_FULL.';
 comment on column executions.notes is 'trace truncated: N -> M entries, or free text; may be NULL.';
+comment on column executions.family_name is 'Author''s name of the strategy; NULL when no definition tells it. Names repeat across realms.';
 comment on column executions.sample_weight is 'How many runs the row stands for: 1/rate, by the tenant''s rate at created_at, when drawn by the sampler (NULL at rate 0); 1 when kept because it failed.';

@@ -1,7 +1,9 @@
 -- Per-node daily rollup of the traces. Grain: realm, day, strategy, version, node id, type, branch.
 create view node_days as
-select realm_id, day, * exclude (realm_id, day, realm)
-  from files.node_days;
+select n.realm_id, n.day, n.* exclude (realm_id, day, realm), d.family_name
+  from files.node_days n
+  left join (select strategy_id, strategy_version, min(family_name) as family_name from definitions group by all) d
+    on d.strategy_id = n.strategy_id and d.strategy_version = n.strategy_version;
 comment on view node_days is 'Trace entries per realm, UTC day, strategy, version, node id, type and branch. Derived from executions, rebuildable.';
 comment on column node_days.realm_id is 'Tenant; may be NULL.';
 comment on column node_days.day is 'UTC date of the runs; NULL for runs without a usable created_at.';
@@ -21,3 +23,4 @@ comment on column node_days.number_sum is 'Sum of the finite numbers; NULL when 
 comment on column node_days.number_sum_squares is 'Sum of squares of the numbers below 1e150, for a variance; NULL when there is none.';
 comment on column node_days.number_min is 'Smallest number in the log; NULL when there is none.';
 comment on column node_days.number_max is 'Largest number in the log; NULL when there is none.';
+comment on column node_days.family_name is 'Author''s name of the strategy; NULL when no definition tells it. Names repeat across realms.';

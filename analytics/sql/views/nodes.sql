@@ -1,7 +1,7 @@
 -- One row per stored trace entry: the flattened traces.
 create view nodes as
 with entries as (
-  select execution_id, created_at, day, realm_id, strategy_id, strategy_version, status, sample_weight,
+  select execution_id, created_at, day, realm_id, strategy_id, strategy_version, family_name, status, sample_weight,
          unnest(trace)                       as entry,
          generate_subscripts(trace, 1) - 1   as seq
     from executions
@@ -22,7 +22,8 @@ select execution_id,
        strategy_id,
        strategy_version,
        status,
-       sample_weight
+       sample_weight,
+       family_name
   from entries;
 comment on view nodes is 'One row per stored trace entry, in evaluation order, children before their parent. Traces are cut at 200 entries. For counts over many days use node_days, fifty times faster.';
 comment on column nodes.execution_id is 'The run; join executions on it.';
@@ -41,3 +42,4 @@ comment on column nodes.strategy_id is 'Program that ran.';
 comment on column nodes.strategy_version is 'Its version.';
 comment on column nodes.status is 'Status of the run.';
 comment on column nodes.sample_weight is 'How many runs the run stands for.';
+comment on column nodes.family_name is 'Author''s name of the strategy; NULL when no definition tells it. Names repeat across realms.';
