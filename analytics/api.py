@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from analytics.extraction.plan import Progress
     from analytics.model import ExtractResult
     from analytics.reports.explore.open_lake import open_lake
+    from analytics.reports.own_findings import add_finding
     from analytics.reports.receipt.receipt import Explained
     from analytics.reports.render.builders import post_mortem, runaway_rules, sampling_audit
     from analytics.reports.render.rehearsal_builder import rehearsal, sweep
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from analytics.warehouse.warehouse import Warehouse
 
 _HOMES = {
+    "add_finding": "analytics.reports.own_findings",
     "open_lake": "analytics.reports.explore.open_lake",
     "post_mortem": "analytics.reports.render.builders",
     "rehearsal": "analytics.reports.render.rehearsal_builder",
