@@ -361,7 +361,7 @@ def test_reports_say_it_on_top_and_mark_every_estimate(table: Table, fresh: Lake
     report = api.runaway_rules(fresh.root, since="2026-07-08", until="2026-07-09", counters=where)
 
     assert report.head().text.startswith("Of 2,500 ok runs that the engine counted")
-    assert 'class="banner doubt"' in report.head().html
+    assert 'class="sa-banner sa-doubt"' in report.head().html
     facts = report.summary()
     assert facts["sampling_audit"]["is_contradicted"]
     assert facts["league"][0]["est_runs"]["is_in_doubt"] and facts["league"][0]["est_runs"]["value"] == 2503

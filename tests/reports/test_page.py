@@ -120,6 +120,21 @@ def test_hostile_text_is_shown_as_text_in_every_block(text: str) -> None:
             assert text in block.text, name
 
 
+def test_every_class_of_a_block_is_our_own() -> None:
+    """JupyterLab has styles for short names: `far` is a letter of Font Awesome there."""
+    days = [dt.date(2026, 7, day) for day in range(1, 15)]
+    made = [str(block.html) for block in blocks_with("a").values()]
+    made += [page.calendar(days, [page.Row("r", [page.Day("new", "x.html")] * len(days), is_group=True)]).html]
+    made += [page.calendar_key(["new", "worse", "stale"]).html]
+    names = {name for html in made for given in re.findall(r'class="([^"]*)"', html) for name in given.split()}
+    assert len(names) > 40
+    assert [name for name in names if not name.startswith("sa-")] == []
+    selectors = re.findall(r"(?:^|\})([^{}]*)\{", page.blocks.stylesheet())
+    assert [
+        name for s in selectors for name in re.findall(r"\.([a-z][\w-]*)", s) if not re.match("sa(-|$)|vscode-", name)
+    ] == []
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_stays_text_in_a_whole_document(text: str) -> None:
     blocks = [block._repr_mimebundle_()[0]["text/html"] for block in blocks_with(text).values()]
@@ -266,10 +281,10 @@ def test_a_table_groups_rows_and_carries_labels_for_cards() -> None:
     axis = page.interval_axis("Change", (0, 1), [(0, "0")])
     columns = [page.Column("x", "Name", role="name"), page.Column("x", axis, kind="count")]
     made = str(page.table(rows, columns, row_class="k", group="g").html)
-    assert made.count('class="grp"') == 2
-    assert made.count('<tr class="hot">') == 1
+    assert made.count('class="sa-grp"') == 2
+    assert made.count('<tr class="sa-hot">') == 1
     assert made.count('data-l="Change"') == 3, "the scale belongs to the heading, not to the card"
-    assert page.table([], columns).html == '<p class="note">No rows.</p>'
+    assert page.table([], columns).html == '<p class="sa-note">No rows.</p>'
 
 
 def test_an_estimate_reads_its_interval_and_grade_from_the_row() -> None:
@@ -285,8 +300,8 @@ def test_an_estimate_reads_its_interval_and_grade_from_the_row() -> None:
 def test_an_interval_beyond_the_scale_ends_in_an_arrow() -> None:
     inside = page.interval_bar(-0.1, 0.2, 0.4, (-0.5, 0.5))
     assert 'class=""' in inside
-    assert 'class="cl cr"' in page.interval_bar(-0.9, 0.2, 0.9, (-0.5, 0.5))
-    assert 'class="cr"' in page.interval_bar(-0.1, 0.2, float("nan"), (-0.5, 0.5))
+    assert 'class="sa-cl sa-cr"' in page.interval_bar(-0.9, 0.2, 0.9, (-0.5, 0.5))
+    assert 'class="sa-cr"' in page.interval_bar(-0.1, 0.2, float("nan"), (-0.5, 0.5))
     assert "<i" not in page.interval_bar(0.2, 0.2, 0.2, (-0.5, 0.5))
     assert "<b" not in page.interval_bar(None, None, None, (-0.5, 0.5))
     assert "nan" not in page.headroom(float("nan"), None, 0)

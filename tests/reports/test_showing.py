@@ -156,7 +156,7 @@ def test_values_are_shown_as_they_are(opened: OpenLake) -> None:
         )
     )
     cells = re.findall(r"<td([^>]*)>(.*?)</td>", block.html)
-    assert [bool('class="r"' in attributes) for attributes, _ in cells] == [
+    assert [bool('class="sa-r"' in attributes) for attributes, _ in cells] == [
         "missing" not in name and name in ("whole", "share", "nan") for name in
         ("missing", "whole", "share", "nan", "yes", "moment", "day", "text", "empty", "length", "entries")
     ]  # fmt: skip
@@ -239,7 +239,7 @@ def test_a_kernel_shows_tables_completes_names_and_errors_are_a_paragraph(lake: 
     NotebookClient(book, kernel_name="python3", allow_errors=True, timeout=60).execute()
     first, table, column, query, completed = (cell.outputs[-1] for cell in book.cells)
     assert "1,423 logged runs" in first.data["text/html"]
-    assert 'class="rows"' in table.data["text/html"] and "&lt;b&gt;" in table.data["text/html"]
+    assert 'class="sa-rows"' in table.data["text/html"] and "&lt;b&gt;" in table.data["text/html"]
     assert (column.ename, query.ename) == ("QueryError", "UnknownNameError")
     assert column.evalue.startswith('DuckDB: Binder Error: Referenced column "famly_name" not found')
     shown = "\n".join(column.traceback).splitlines()

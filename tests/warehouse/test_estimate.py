@@ -503,7 +503,7 @@ def test_an_estimate_stands_in_one_cell_with_its_interval_and_grade(opened: Open
     grades = [row.grade == "too few" for row in found.frame.itertuples() if row.estimate == "est_points_sum"]
     assert grades == sorted(grades)  # what is well known comes first
     html = found._repr_html_()
-    assert '<span class="g g-good">good</span>' in html
+    assert '<span class="sa-g sa-g-good">good</span>' in html
     assert "<style data-sa>" in html
 
 
@@ -514,7 +514,7 @@ def test_whoever_wrote_a_key_it_is_shown_as_text(table: Table, fresh: Lake) -> N
     found = OpenLake(fresh).estimate("runs", by="external_game_id")
     html = found._repr_html_()
     assert "<script>" not in html
-    assert html.count('class="g ') == len(names)  # nobody gives himself a grade
+    assert html.count('class="sa-g ') == len(names)  # nobody gives himself a grade
     assert {group.keys[0] for group in found.groups} == set(names)
     text = repr(found)
     assert "\u202e" not in text

@@ -111,7 +111,7 @@ class Card:
             ]
             parts += [page.note(more)] if (more := self._more()) else []
         parts.append(page.code("\n".join(self._try())))
-        html = page.Markup('<div class="card">{}</div>').format(page.Markup("").join(part.html for part in parts))
+        html = page.Markup('<div class="sa-card">{}</div>').format(page.Markup("").join(part.html for part in parts))
         return page.Block(html, self.text(now), "head")  # a head brings the style sheet
 
     # ---- words -----------------------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ _IDLE = re.compile(
 _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|([nrt"\'\\/]))')
 _PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2})+")
 _NAMED = {"n": "\n", "r": "\r", "t": "\t"}
-_SECTION = re.compile(r'<section id="([\w-]+)"|<div class="sa cells">|</section>')
+_SECTION = re.compile(r'<section id="([\w-]+)"|<div class="sa sa-cells">|</section>')
 
 
 @dataclass(slots=True)

@@ -202,22 +202,22 @@ def receipt(steps: Iterable[Step | Mapping[str, Any]], after: Inline = None, rol
         verdict = inline(_WORDS.get(state) if step.verdict is None else step.verdict)
         text = inline(step.text)
         if verdict:
-            colour = {"matched": f"c-{edge}", "failed": "c-finding"}.get(state, "")
+            colour = {"matched": f"sa-c-{edge}", "failed": "sa-c-finding"}.get(state, "")
             marked = Markup('<b class="{}">{}</b>').format(colour, verdict) if state != "off" else verdict
             text = Markup("{}: {}").format(text, marked)
         points = _points(step.points)
         html.append(
-            Markup('<li class="st-{}"><span>{}</span><span class="pt{}">{}</span>{}</li>').format(
+            Markup('<li class="sa-st-{}"><span>{}</span><span class="sa-pt{}">{}</span>{}</li>').format(
                 state,
                 text,
-                f" c-{edge}" if state == "matched" and step.points is not None else "",
+                f" sa-c-{edge}" if state == "matched" and step.points is not None else "",
                 points,
-                Markup('<span class="why">{}</span>').format(inline(step.why)) if step.why else "",
+                Markup('<span class="sa-why">{}</span>').format(inline(step.why)) if step.why else "",
             )
         )
         lines.append(f"{plain(points):>8}  {plain(text)}" + (f"  ({plain(step.why)})" if step.why else ""))
-    below = Markup('<p class="after">{}</p>').format(inline(after)) if after else ""
-    listed = Markup('<div class="rec e-{}"><ol>{}</ol>{}</div>').format(edge, Markup("").join(html), below)
+    below = Markup('<p class="sa-after">{}</p>').format(inline(after)) if after else ""
+    listed = Markup('<div class="sa-rec sa-e-{}"><ol>{}</ol>{}</div>').format(edge, Markup("").join(html), below)
     return Block(listed, "\n".join([*lines, plain(after)]).rstrip())
 
 
@@ -277,13 +277,13 @@ def head(
     Where every estimate is in doubt, the reason stands above all, and the style sheet marks each interval of the page.
     """
     parts = [
-        *([Markup('<p class="banner doubt">{}</p>').format(inline(doubt))] if doubt else []),
-        Markup('<p class="kick">{}</p>').format(inline(kick)),
+        *([Markup('<p class="sa-banner sa-doubt">{}</p>').format(inline(doubt))] if doubt else []),
+        Markup('<p class="sa-kick">{}</p>').format(inline(kick)),
         Markup("<h1>{}</h1>").format(inline(title_parts)),
     ]
     if status:
         role = status_role if status_role in ROLES else "fixed"
-        parts.append(Markup('<p class="status s-{}">{}</p>').format(role, inline(status)))
+        parts.append(Markup('<p class="sa-status sa-s-{}">{}</p>').format(role, inline(status)))
     text = "\n".join(filter(None, (plain(doubt), plain(kick), plain(title_parts), plain(status))))
     return Block(Markup("").join(parts), text, "head")
 
@@ -294,7 +294,7 @@ def strip(cells: Iterable[Cell | Mapping[str, Any]]) -> Block:
     for given in cells:
         cell = given if isinstance(given, Cell) else Cell(**given)
         value, interval, mark = _big(cell)
-        role = f" c-{cell.role}" if cell.role in ROLES else ""
+        role = f" sa-c-{cell.role}" if cell.role in ROLES else ""
         first = Markup(" ").join(part for part in (interval, mark) if part)
         sub = inline(cell.sub)
         if (
@@ -303,12 +303,12 @@ def strip(cells: Iterable[Cell | Mapping[str, Any]]) -> Block:
             first, sub = sub + Markup(" ") + mark, Markup("")
         below = Markup("<br>").join(part for part in (first, sub) if part)
         html.append(
-            Markup('<div><dt>{}</dt><dd><span class="big{}">{}</span><span class="sub">{}</span></dd></div>').format(
-                inline(cell.title), role, value, below
-            )
+            Markup(
+                '<div><dt>{}</dt><dd><span class="sa-big{}">{}</span><span class="sa-sub">{}</span></dd></div>'
+            ).format(inline(cell.title), role, value, below)
         )
         lines.append(f"{plain(cell.title)}: {plain(value)} {plain(interval)}".rstrip())
-    return Block(Markup('<dl class="strip">{}</dl>').format(Markup("").join(html)), "\n".join(lines))
+    return Block(Markup('<dl class="sa-strip">{}</dl>').format(Markup("").join(html)), "\n".join(lines))
 
 
 def _big(cell: Cell) -> tuple[Markup, Markup, Markup]:
@@ -317,7 +317,7 @@ def _big(cell: Cell) -> tuple[Markup, Markup, Markup]:
         return inline(value), Markup(""), grade_mark(cell.grade)
     estimate = cast(Estimated, value)
     number, interval = written(estimate)
-    shown = Markup('<span class="ci">{}</span>').format(interval) if interval else Markup("")
+    shown = Markup('<span class="sa-ci">{}</span>').format(interval) if interval else Markup("")
     return inline(number), shown, grade_mark(cell.grade or estimate.grade)
 
 
@@ -327,11 +327,13 @@ def findings(items: Iterable[Finding | Mapping[str, Any] | Sequence[Any]]) -> Bl
     for given in items:
         if not isinstance(given, Finding):
             given = Finding(**given) if isinstance(given, Mapping) else Finding(*given)
-        number = Markup('<span class="num">{}</span>').format(inline(given.number)) if given.number is not None else ""
+        number = (
+            Markup('<span class="sa-num">{}</span>').format(inline(given.number)) if given.number is not None else ""
+        )
         html.append(Markup("<li>{}<span>{}</span>{}</li>").format(tag(given.tag), inline(given.sentence), number))
         lines.append(f"{visible(given.tag)}: {plain(given.sentence)} {plain(given.number)}".rstrip())
     return Block(
-        Markup('<ul class="find">{}</ul>').format(Markup("").join(html)) if html else Markup(""), "\n".join(lines)
+        Markup('<ul class="sa-find">{}</ul>').format(Markup("").join(html)) if html else Markup(""), "\n".join(lines)
     )
 
 
@@ -346,8 +348,8 @@ def key() -> Block:
         (Markup("<b>≤</b>"), "at most"),
         (Markup("<b>~</b>"), "no significant change"),
     ]
-    listed = Markup(" · ").join(Markup('<span class="nb">{} {}</span>').format(mark, text) for mark, text in words)
-    html = Markup('<p class="key">How to read the numbers: ranges are 95 % intervals. {}.</p>').format(listed)
+    listed = Markup(" · ").join(Markup('<span class="sa-nb">{} {}</span>').format(mark, text) for mark, text in words)
+    html = Markup('<p class="sa-key">How to read the numbers: ranges are 95 % intervals. {}.</p>').format(listed)
     return Block(html, plain(html))
 
 
@@ -374,10 +376,10 @@ def section(
     """
     lines = [how] if isinstance(how, str) else list(how)
     beside = Markup("").join(Markup("<p>{}</p>").format(inline(line)) for line in lines)
-    answer = Markup('<p class="say">{}</p>').format(inline(say)) if say else Markup("")
+    answer = Markup('<p class="sa-say">{}</p>').format(inline(say)) if say else Markup("")
     html = Markup(
-        '<section{}{}><header><h2>{}</h2><div>{}</div></header><div class="answer">{}{}</div></section>'
-    ).format(_named(id), Markup(' class="full"') if full else "", inline(question), beside, answer, html_of(body))
+        '<section{}{}><header><h2>{}</h2><div>{}</div></header><div class="sa-answer">{}{}</div></section>'
+    ).format(_named(id), Markup(' class="sa-full"') if full else "", inline(question), beside, answer, html_of(body))
     text = "\n".join(filter(None, (f"## {plain(question)}", plain(say), text_of(body))))
     return Block(html, text)
 
@@ -402,17 +404,17 @@ def _named(id: str | None) -> Markup:  # noqa: A002 - the HTML word
 
 def note(text: Inline) -> Block:
     """A small line below a table or a picture."""
-    return Block(Markup('<p class="note">{}</p>').format(inline(text)), plain(text))
+    return Block(Markup('<p class="sa-note">{}</p>').format(inline(text)), plain(text))
 
 
 def banner(text: Inline) -> Block:
     """A warning that belongs above everything else: incomplete log, two sampling rates."""
-    return Block(Markup('<p class="banner">{}</p>').format(inline(text)), plain(text))
+    return Block(Markup('<p class="sa-banner">{}</p>').format(inline(text)), plain(text))
 
 
 def foot(text: Inline) -> Block:
     """The last line of a page."""
-    return Block(Markup('<p class="foot">{}</p>').format(inline(text)), plain(text), "foot")
+    return Block(Markup('<p class="sa-foot">{}</p>').format(inline(text)), plain(text), "foot")
 
 
 def facts(pairs: Iterable[tuple[Inline, Body]] | Mapping[str, Body]) -> Block:
@@ -422,7 +424,7 @@ def facts(pairs: Iterable[tuple[Inline, Body]] | Mapping[str, Body]) -> Block:
         Markup("<dt>{}</dt><dd>{}</dd>").format(inline(name), html_of(value)) for name, value in items
     )
     text = "\n".join(f"{plain(name)}: {text_of(value)}" for name, value in items)
-    return Block(Markup('<dl class="facts">{}</dl>').format(html) if items else Markup(""), text)
+    return Block(Markup('<dl class="sa-facts">{}</dl>').format(html) if items else Markup(""), text)
 
 
 def todo(items: Iterable[Todo | Mapping[str, Any] | str]) -> Block:
@@ -432,15 +434,15 @@ def todo(items: Iterable[Todo | Mapping[str, Any] | str]) -> Block:
         item = given if isinstance(given, Todo) else Todo(given) if isinstance(given, str) else Todo(**given)
         html.append(
             Markup("<li{}><p><b>{}</b></p>{}{}</li>").format(
-                Markup(' class="done"') if item.done else "",
+                Markup(' class="sa-done"') if item.done else "",
                 inline(item.text),
-                Markup('<p class="mute">{}</p>').format(inline(item.note)) if item.note else "",
+                Markup('<p class="sa-mute">{}</p>').format(inline(item.note)) if item.note else "",
                 code(item.code).html if item.code else "",
             )
         )
         lines.append(f"{'✓' if item.done else '-'} {plain(item.text)}")
     return Block(
-        Markup('<ol class="todo">{}</ol>').format(Markup("").join(html)) if html else Markup(""), "\n".join(lines)
+        Markup('<ol class="sa-todo">{}</ol>').format(Markup("").join(html)) if html else Markup(""), "\n".join(lines)
     )
 
 
@@ -462,7 +464,7 @@ def code(text: str) -> Block:
 def figure(wide_svg: Markup, narrow_svg: Markup | None = None, caption: Inline = None) -> Block:
     """A picture, drawn once for wide pages and once for phones, so that its words keep their size."""
     drawn = (
-        Markup('<div class="w">{}</div><div class="n">{}</div>').format(wide_svg, narrow_svg)
+        Markup('<div class="sa-w">{}</div><div class="sa-n">{}</div>').format(wide_svg, narrow_svg)
         if narrow_svg
         else wide_svg
     )

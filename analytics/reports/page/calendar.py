@@ -19,20 +19,20 @@ Kind: TypeAlias = Literal[
 """What a report found on a day, or what a lake holds of it; empty where nothing was to be expected."""
 
 _CLASSES = {
-    "new": "f",
-    "worse": "o",
-    "known": "w",
-    "fixed": "k",
-    "quiet": "q",
-    "failed": "x",
-    "no data": "n",
-    "missing": "m",
-    "complete": "w",
-    "empty": "q",
-    "partial": "o",
-    "not extracted": "m",
-    "stale": "x",
-    "expired": "m",
+    "new": "sa-f",
+    "worse": "sa-o",
+    "known": "sa-w",
+    "fixed": "sa-k",
+    "quiet": "sa-q",
+    "failed": "sa-x",
+    "no data": "sa-n",
+    "missing": "sa-m",
+    "complete": "sa-w",
+    "empty": "sa-q",
+    "partial": "sa-o",
+    "not extracted": "sa-m",
+    "stale": "sa-x",
+    "expired": "sa-m",
 }
 _SHAPES = {
     "new": "●",
@@ -112,7 +112,8 @@ def calendar(days: Sequence[date], rows: Sequence[Row]) -> Block:
     )
     body = Markup("").join(_row(row, days, far) for row in rows)
     html = Markup(
-        '<table class="cal"><thead><tr><th class="nm"></th>{}</tr><tr><th class="nm"></th>{}</tr></thead><tbody>{}</tbody></table>'
+        '<table class="sa-cal"><thead><tr><th class="sa-nm"></th>{}</tr><tr><th class="sa-nm"></th>{}</tr></thead>'
+        "<tbody>{}</tbody></table>"
     ).format(months, heads, body)
     lines = [
         f"{plain(row.label)}, {write.day(day)}: {_WORDS[cell.kind]}"
@@ -126,11 +127,13 @@ def calendar(days: Sequence[date], rows: Sequence[Row]) -> Block:
 def calendar_key(kinds: Sequence[str]) -> Block:
     """What the colours and shapes mean; only those that occur."""
     html = Markup("").join(
-        Markup("<span>{}{}</span>").format(Markup('<i class="c {}">{}</i>').format(_CLASSES[kind], _shape(kind)), word)
+        Markup("<span>{}{}</span>").format(
+            Markup('<i class="sa-c {}">{}</i>').format(_CLASSES[kind], _shape(kind)), word
+        )
         for kind, word in _WORDS.items()
         if kind in kinds
     )
-    return Block(Markup('<p class="calkey">{}</p>').format(html), "")
+    return Block(Markup('<p class="sa-calkey">{}</p>').format(html), "")
 
 
 def _by_month(days: Sequence[date]) -> list[tuple[str, list[tuple[int, date]]]]:
@@ -142,19 +145,19 @@ def _by_month(days: Sequence[date]) -> list[tuple[str, list[tuple[int, date]]]]:
 def _month(name: str, places: Sequence[int], far: int) -> Markup:
     """A month's name over its days; where a phone hides a part of them, over each part."""
     hidden = [place for place in places if place < far]
-    parts = [(len(hidden), ' class="mo far"'), (len(places) - len(hidden), ' class="mo"')]
+    parts = [(len(hidden), ' class="sa-mo sa-far"'), (len(places) - len(hidden), ' class="sa-mo"')]
     named = [(count, kind) for count, kind in parts if count]
     # A wide page would show the name twice where the month is in two parts; the first is enough there.
     return Markup("").join(
         Markup('<th{} colspan="{}">{}</th>').format(
-            Markup(kind), count, name if place == 0 else Markup('<span class="near">{}</span>').format(name)
+            Markup(kind), count, name if place == 0 else Markup('<span class="sa-near">{}</span>').format(name)
         )
         for place, (count, kind) in enumerate(named)
     )
 
 
 def _far(place: int, far: int) -> Markup:
-    return Markup(' class="far"') if place < far else Markup("")
+    return Markup(' class="sa-far"') if place < far else Markup("")
 
 
 def _row(row: Row, days: Sequence[date], far: int) -> Markup:
@@ -164,8 +167,8 @@ def _row(row: Row, days: Sequence[date], far: int) -> Markup:
         Markup("<td{}>{}</td>").format(_far(place, far), _cell(cell, row, day))
         for place, (day, cell) in enumerate(zip(days, row.days, strict=True))
     )
-    kind = Markup(' class="grp"') if row.is_group else Markup("")
-    return Markup('<tr{}><th scope="row" class="nm">{}</th>{}</tr>').format(kind, inline(row.label), cells)
+    kind = Markup(' class="sa-grp"') if row.is_group else Markup("")
+    return Markup('<tr{}><th scope="row" class="sa-nm">{}</th>{}</tr>').format(kind, inline(row.label), cells)
 
 
 def _cell(cell: Day, row: Row, day: date) -> Markup:
@@ -174,10 +177,10 @@ def _cell(cell: Day, row: Row, day: date) -> Markup:
     label = f"{plain(row.label)}, {write.day(day)}: {_WORDS[cell.kind]}"
     title = visible(f"{label}. {cell.more}" if cell.more else label)[:300]
     if cell.href:
-        return Markup('<a class="c {}" href="{}" title="{}">{}</a>').format(
+        return Markup('<a class="sa-c {}" href="{}" title="{}">{}</a>').format(
             _CLASSES[cell.kind], local(cell.href), title, _shape(cell.kind)
         )
-    return Markup('<span class="c {}" title="{}">{}</span>').format(_CLASSES[cell.kind], title, _shape(cell.kind))
+    return Markup('<span class="sa-c {}" title="{}">{}</span>').format(_CLASSES[cell.kind], title, _shape(cell.kind))
 
 
 def _shape(kind: str) -> str:

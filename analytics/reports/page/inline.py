@@ -219,7 +219,7 @@ def fixed(text: Inline) -> Markup:
 
 def coloured(text: Inline, role: str | None) -> Markup:
     """Strong text in the colour of a role; strong alone when the role has no colour."""
-    return Markup('<b class="c-{}">{}</b>').format(role, inline(text)) if role in ROLES else strong(text)
+    return Markup('<b class="sa-c-{}">{}</b>').format(role, inline(text)) if role in ROLES else strong(text)
 
 
 def strong(text: Inline) -> Markup:
@@ -229,7 +229,7 @@ def strong(text: Inline) -> Markup:
 
 def mute(text: Inline) -> Markup:
     """Text that steps back."""
-    return Markup('<span class="mute">{}</span>').format(inline(text))
+    return Markup('<span class="sa-mute">{}</span>').format(inline(text))
 
 
 def mono(text: Inline) -> Markup:
@@ -269,7 +269,7 @@ def ci(low: object, high: object, *, value: object = None, unit: str = "", sign:
     if value is None and under is not None and over is not None:
         value = (under + over) / 2
     text = write.bounds(value, low, high, unit=unit, sign=sign)
-    return Markup('<span class="ci">{}</span>').format(text) if text else Markup("")
+    return Markup('<span class="sa-ci">{}</span>').format(text) if text else Markup("")
 
 
 def grade(name: object) -> Markup:
@@ -277,7 +277,7 @@ def grade(name: object) -> Markup:
     if name is None or name != name or not str(name):
         return Markup("")
     word = str(name).replace("_", " ")
-    return Markup('<span class="g g-{}">{}</span>').format(_GRADES.get(str(name), "few"), inline(word))
+    return Markup('<span class="sa-g sa-g-{}">{}</span>').format(_GRADES.get(str(name), "few"), inline(word))
 
 
 def written(estimate: Estimated, *, unit: str | None = None, sign: bool = False) -> tuple[str, str]:
@@ -301,15 +301,15 @@ def est(estimate: Estimated, role: str | None = None, *, unit: str | None = None
     value, interval = written(estimate, unit=unit, sign=sign)
     parts = [coloured(value, role)]
     if interval:
-        parts.append(Markup('<span class="ci">{}</span>').format(interval))
+        parts.append(Markup('<span class="sa-ci">{}</span>').format(interval))
     parts.append(grade(estimate.grade))
-    return Markup('<span class="est">{}</span>').format(Markup(" ").join(part for part in parts if part))
+    return Markup('<span class="sa-est">{}</span>').format(Markup(" ").join(part for part in parts if part))
 
 
 def tag(name: str) -> Markup:
     """The word in front of a finding: new, worse, fixed, finding or known."""
     known = name if name in ("new", "worse", "fixed", "finding", "known") else "other"
-    return Markup('<span class="tag t-{}">{}</span>').format(known, inline(name))
+    return Markup('<span class="sa-tag sa-t-{}">{}</span>').format(known, inline(name))
 
 
 def _place(value: float, domain: tuple[float, float]) -> float:
@@ -318,7 +318,7 @@ def _place(value: float, domain: tuple[float, float]) -> float:
 
 
 def _role(role: str | None) -> str:
-    return f" r-{role}" if role in ROLES else ""
+    return f" sa-r-{role}" if role in ROLES else ""
 
 
 def interval_bar(
@@ -337,13 +337,13 @@ def interval_bar(
         left = under if under is not None else first - 1
         right = over if over is not None else last + 1
         if not exact and (under is not None or over is not None):
-            ends = (" cl" if left < first else "") + (" cr" if right > last else "")
+            ends = (" sa-cl" if left < first else "") + (" sa-cr" if right > last else "")
             start, stop = _place(left, domain), _place(right, domain)
             bar = Markup('<i class="{}" style="left:{:.2f}%;width:{:.2f}%"></i>')
             parts.append(bar.format(ends.strip(), start, max(stop - start, 0.0)))
         if first <= dot <= last:
             parts.append(Markup('<b style="left:{:.2f}%"></b>').format(_place(dot, domain)))
-    return Markup('<span class="fr{}">{}</span>').format(_role(role), Markup("").join(parts))
+    return Markup('<span class="sa-fr{}">{}</span>').format(_role(role), Markup("").join(parts))
 
 
 def interval_axis(title: Inline, domain: tuple[float, float], ticks: list[tuple[float, str]]) -> Markup:
@@ -351,7 +351,7 @@ def interval_axis(title: Inline, domain: tuple[float, float], ticks: list[tuple[
     marks = Markup("").join(
         Markup('<em style="left:{:.2f}%">{}</em>').format(_place(at, domain), inline(label)) for at, label in ticks
     )
-    return Markup('{}<span class="axl">{}</span>').format(inline(title), marks)
+    return Markup('{}<span class="sa-axl">{}</span>').format(inline(title), marks)
 
 
 def headroom(p50: object, p99: object, limit: object, role: str | None = None, text: Inline = None) -> Markup:
@@ -362,8 +362,8 @@ def headroom(p50: object, p99: object, limit: object, role: str | None = None, t
     light = max(_place(top, domain) - dark, 0.0) if most > 0 else 0.0
     words = text if text is not None else write.between(p50, p99)
     return Markup(
-        '<span class="fr hd{}"><s>{}</s><i style="left:0;width:{:.2f}%"></i>'
-        '<em style="left:{:.2f}%;width:{:.2f}%"></em><u class="cap"></u></span>'
+        '<span class="sa-fr sa-hd{}"><s>{}</s><i style="left:0;width:{:.2f}%"></i>'
+        '<em style="left:{:.2f}%;width:{:.2f}%"></em><u class="sa-cap"></u></span>'
     ).format(_role(role), inline(words), dark, dark, light)
 
 
@@ -371,5 +371,5 @@ def share_bar(share: object, text: Inline = None, most: float = 1.0) -> Markup:
     """A share of one as a number and a small bar, full at `most` (such as the largest share of the table)."""
     part = finite(share) or 0.0
     words = text if text is not None else write.percent(share)
-    bar = Markup('<span class="sh"><span>{}</span><span class="bar" style="width:{:.2f}%"></span></span>')
+    bar = Markup('<span class="sa-sh"><span>{}</span><span class="sa-bar" style="width:{:.2f}%"></span></span>')
     return bar.format(inline(words), _place(part, (0.0, most)))

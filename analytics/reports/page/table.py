@@ -97,7 +97,7 @@ def table(
     """
     records: list[Mapping[str, Any]] = rows.to_dict("records") if hasattr(rows, "to_dict") else list(rows)
     if not records:
-        return Block(Markup('<p class="note">{}</p>').format(inline(empty)), plain(empty))
+        return Block(Markup('<p class="sa-note">{}</p>').format(inline(empty)), plain(empty))
     titles = Markup("").join(
         Markup("<th{}>{}</th>").format(_heading(column), inline(column.title)) for column in columns
     )
@@ -107,7 +107,7 @@ def table(
     for record in records[:MOST_ROWS]:
         if group is not None and record.get(group) != last:
             last = record.get(group)
-            body.append(Markup('<tr class="grp"><td colspan="{}">{}</td></tr>').format(len(columns), inline(last)))
+            body.append(Markup('<tr class="sa-grp"><td colspan="{}">{}</td></tr>').format(len(columns), inline(last)))
         cells = [_value(column, record) for column in columns]
         lines.append("\t".join(plain(cell) for cell in cells))
         marked = Markup("").join(_cell(column, cell) for column, cell in zip(columns, cells, strict=True))
@@ -115,21 +115,21 @@ def table(
     html = Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(titles, Markup("").join(body))
     if len(records) > MOST_ROWS:
         left = f"{len(records) - MOST_ROWS:,} more rows have no room on a page."
-        html, lines = html + Markup('<p class="note">{}</p>').format(left), [*lines, left]
+        html, lines = html + Markup('<p class="sa-note">{}</p>').format(left), [*lines, left]
     return Block(html, "\n".join(lines))
 
 
 def _class(row_class: str | Callable[[Mapping[str, Any]], str | None] | None, record: Mapping[str, Any]) -> Markup:
     name = row_class(record) if callable(row_class) else record.get(row_class) if row_class else None
-    return Markup(' class="{}"').format(name) if name in _ROW_CLASSES else Markup("")
+    return Markup(' class="sa-{}"').format(name) if name in _ROW_CLASSES else Markup("")
 
 
 def _cell(column: Column, shown: Markup) -> Markup:
-    classes = ["r"] if column.right else []
+    classes = ["sa-r"] if column.right else []
     if column.role in ("name", "wide", "rank"):
-        classes.append(f"x-{column.role}")
+        classes.append(f"sa-x-{column.role}")
     # A heading may hold a scale, which belongs to the column and not to the card.
-    label = plain(Markup(inline(column.title).partition('<span class="axl">')[0]))
+    label = plain(Markup(inline(column.title).partition('<span class="sa-axl">')[0]))
     return Markup("<td{}{}>{}</td>").format(
         Markup(' class="{}"').format(" ".join(classes)) if classes else "",
         Markup(' data-l="{}"').format(label) if label and column.role not in ("name", "rank") else "",
@@ -153,7 +153,7 @@ def _shown(column: Column, value: Any, record: Mapping[str, Any]) -> Markup:
         found = value if hasattr(value, "value") else _estimate(column.key, value, record)
         unit = column.unit or None
         if column.kind == "interval":
-            return Markup('<span class="ci">{}</span>').format(written(found, unit=unit, sign=column.sign)[1])
+            return Markup('<span class="sa-ci">{}</span>').format(written(found, unit=unit, sign=column.sign)[1])
         return est(found, column.role, unit=unit, sign=column.sign)
     if _missing(value):
         return Markup("") if column.kind in ("text", "grade") and value is None else inline(write.NOTHING)
@@ -187,5 +187,8 @@ def _missing(value: Any) -> bool:
 
 def _heading(column: Column) -> Markup:
     """Classes of a heading: right-aligned; of estimates, which the style sheet marks where they are in doubt."""
-    names = [*(["r"] if column.right else []), *(["e"] if re.search(r"\best(\.|imated)", plain(column.title)) else [])]
+    names = [
+        *(["sa-r"] if column.right else []),
+        *(["sa-e"] if re.search(r"\best(\.|imated)", plain(column.title)) else []),
+    ]
     return Markup(' class="{}"').format(" ".join(names)) if names else Markup("")

@@ -163,7 +163,7 @@ class SweepTable:
     def _block(self) -> Block:
         told = [page.subhead(page.author(self.title, 200)), *(page.note(one) for one in self._sentences() if one)]
         table = self._table()
-        html = [*(one.html for one in told), page.Markup('<div class="rows">{}</div>').format(table.html)]
+        html = [*(one.html for one in told), page.Markup('<div class="sa-rows">{}</div>').format(table.html)]
         text = "\n".join([*(one.text for one in told), table.text])
         return page.Block(page.Markup("").join([*html, self.chart().html]), text, "answer")
 

@@ -14,7 +14,10 @@ from analytics.reports.page.table import MOST_ROWS
 
 _DIGITS = 6
 """Of a number with a fraction in a frame, as pandas itself shows it; the notebook's own frame keeps them all."""
+_LETTERS = 200
 _pictures = count(1)
+_OURS = (("explore.open_lake", "OpenLake"), ("explore.estimated", "Estimated"), ("receipt.receipt", "Explained"))
+"""Objects whose HTML is made of our blocks, and is not marked as such: in JupyterLab they are answers and no part of a report."""
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]
 
@@ -32,6 +35,8 @@ def prepare(shell: Any) -> None:
     for module in ("pandas", "pandas.core.series"):
         formatter.for_type_by_name(module, "Series", lambda series, **asked: frame(series.to_frame(), **asked))
     formatter.for_type_by_name("analytics.reports.charts.theme", "Picture", picture)
+    for module, name in _OURS:
+        formatter.for_type_by_name(f"analytics.reports.{module}", name, marked)
 
 
 def _refuse_to_end() -> None:
@@ -41,6 +46,8 @@ def _refuse_to_end() -> None:
 
 def frame(shown: Any, **_asked_for: object) -> Bundle:
     """A pandas frame as a table of the house."""
+    if hasattr(shown, "_repr_mimebundle_"):  # a frame of ours that shows itself
+        return marked(shown)
     heads = [str(name) if name is not None else "" for name in shown.index.names]
     names = [" · ".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in shown.columns]
     is_counted = type(shown.index).__name__ == "RangeIndex"  # nobody named the rows
@@ -53,7 +60,7 @@ def frame(shown: Any, **_asked_for: object) -> Bundle:
     ]
     table = page.table([{str(at): _cell(one) for at, one in enumerate(row)} for row in rows], columns)
     left = f"{len(shown) - len(rows):,} more rows are in the frame." if len(shown) > len(rows) else ""
-    html = page.Markup('<div class="rows">{}</div>{}').format(table.html, page.note(left).html if left else "")
+    html = page.Markup('<div class="sa-rows">{}</div>{}').format(table.html, page.note(left).html if left else "")
     return page.Block(html, "\n".join(filter(None, (table.text, left))))._repr_mimebundle_()
 
 
@@ -72,7 +79,9 @@ def _is_right(values: Any) -> bool:
 
 
 def _is_missing(value: Any) -> bool:
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
+    return (
+        value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
+    )
 
 
 def _cell(value: Any) -> page.Markup:
@@ -80,7 +89,17 @@ def _cell(value: Any) -> page.Markup:
         return page.mute(number.NOTHING)
     if _is_number(value):
         return page.inline(number.exact(float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value))
-    return page.author(str(value))
+    return page.author(str(value), _LETTERS)
+
+
+def marked(shown: Any, **_asked_for: object) -> Bundle:
+    """What one of our objects shows, with the mark that lets it stand on a page."""
+    if hasattr(shown, "_repr_mimebundle_"):
+        told = shown._repr_mimebundle_()
+        data = told[0] if isinstance(told, tuple) else told
+    else:
+        data = {"text/html": shown._repr_html_(), "text/plain": repr(shown)}
+    return data, {"text/html": {"analytics": {"block": "answer"}}}
 
 
 def picture(shown: Any, **_asked_for: object) -> Bundle:
@@ -88,5 +107,5 @@ def picture(shown: Any, **_asked_for: object) -> Bundle:
     from analytics.reports import charts
 
     svg = charts.inline_svg(shown, f"own{next(_pictures)}")
-    block = page.figure(page.Markup('<div class="scroll">{}</div>').format(svg))
+    block = page.figure(page.Markup('<div class="sa-scroll">{}</div>').format(svg))
     return block._repr_mimebundle_()

@@ -1,7 +1,7 @@
 """A notebook of one's own as a page: its words, tables, pictures and prints in their order, in the reports' style.
 
-Nothing that another made is trusted as HTML. Markdown is read by a parser that knows no HTML; pictures are pictures, which a browser
-runs nothing of; what shows itself as HTML alone stays in the notebook, and the page says so in its place.
+Nothing that another made is trusted as HTML. Markdown is read by a parser that knows no HTML; pictures are pictures, of which a
+browser runs nothing; what shows itself as HTML alone stays in the notebook, and the page says so in its place.
 """
 
 from __future__ import annotations
@@ -113,13 +113,15 @@ def own_page(cells: Sequence[Any], card: Card) -> tuple[str, list[str], list[tup
             if part.heading:
                 nav.append((f"#{place}", page.Markup(page.inline(part.heading.striptags()))))
     if made.unsearched:
-        pictures = "1 picture of this page was" if made.unsearched == 1 else f"{made.unsearched} pictures of this page were"
+        pictures = (
+            "1 picture of this page was" if made.unsearched == 1 else f"{made.unsearched} pictures of this page were"
+        )
         blocks.append(page.note(f"{pictures} not searched for ids and secrets: nobody can read in a picture.").in_page)
     return title, blocks, nav[:_MOST_IN_NAV], {**facts, "title": title}
 
 
 def _section(part: _Section, place: str) -> page.Block:
-    body = page.Markup('<div class="own">{}</div>').format(page.Markup("").join(part.body))
+    body = page.Markup('<div class="sa-own">{}</div>').format(page.Markup("").join(part.body))
     if part.heading:
         return page.section(place, part.heading, body=body)
     return page.Block(body, "")
@@ -161,7 +163,8 @@ def _add_output(made: _Pages, output: Mapping[str, Any]) -> None:
     else:
         made.add(
             page.note(
-                "What this cell shows is in report.ipynb only: a page takes words, tables, pictures and charts, not the HTML of others."
+                "What this cell shows is in report.ipynb only: a page takes words, tables, pictures and charts, not the HTML of "
+                "others."
             ).html
         )
 
@@ -234,6 +237,7 @@ def _markdown(
     """Headings, with their level, and what stands between them."""
     reader = _reader(attachments)
     tokens, env = reader.parse(source), dict[str, Any]()
+    _label_cells(tokens)
     held: list[Token] = []
     at = 0
     while at < len(tokens):
@@ -248,6 +252,23 @@ def _markdown(
             held.append(token)
             at += 1
     yield None, 0, page.Markup(reader.renderer.render(held, reader.options, env))
+
+
+def _label_cells(tokens: Sequence[Token]) -> None:
+    """Each cell of a table knows its heading, which a phone's card shows."""
+    heads: list[str] = []
+    place = 0
+    for at, token in enumerate(tokens):
+        match token.type:
+            case "table_open":
+                heads = []
+            case "tr_open":
+                place = 0
+            case "th_open":
+                heads.append(tokens[at + 1].content)
+            case "td_open":
+                token.attrSet("data-l", heads[place])
+                place += 1
 
 
 def _reader(attachments: Mapping[str, Mapping[str, Any]]) -> MarkdownIt:

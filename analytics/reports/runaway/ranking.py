@@ -40,7 +40,7 @@ def stacked(estimate: Estimate) -> Markup:
     """An estimate over two lines, as narrow columns need it."""
     value = write.number(estimate.value, estimate.low, estimate.high)
     bounds = write.bounds(estimate.value, estimate.low, estimate.high)
-    return Markup('{}<br><span class="ci">{}</span>').format(value, bounds)
+    return Markup('{}<br><span class="sa-ci">{}</span>').format(value, bounds)
 
 
 def burst_table(found: Sequence[Burst]) -> Block:
@@ -165,12 +165,14 @@ def _dispersion(ratio: float) -> str | None:
 
 def _seconds(total: Estimate) -> Markup:
     parts = [part / 1000 for part in (total.value, total.low, total.high)]
-    return Markup('{}<br><span class="ci">{}</span>').format(write.number(*parts), write.bounds(*parts))
+    return Markup('{}<br><span class="sa-ci">{}</span>').format(write.number(*parts), write.bounds(*parts))
 
 
 def _percent(share: Estimate) -> Markup:
     bounds = write.bounds(share.value * 100, share.low * 100, share.high * 100)
-    return Markup('{}<br><span class="ci">{}</span>').format(write.percent(share.value, share.low, share.high), bounds)
+    return Markup('{}<br><span class="sa-ci">{}</span>').format(
+        write.percent(share.value, share.low, share.high), bounds
+    )
 
 
 def _room(row: RankingRow, limits: Thresholds) -> str:
@@ -240,7 +242,7 @@ def _ranking_row(
     share = row.est_time_share
     days = page.finding("at the cap") if hit else _with_versions(_days(row, heading), row.runs_ahead.versions)
     return {
-        "rank": Markup('<span class="nb">{}</span>').format(rank),
+        "rank": Markup('<span class="sa-nb">{}</span>').format(rank),
         "group": _title(row.group),
         "strategy": version_cell(row.key, row.family_name, tags),
         "time": page.share_bar(share, write.percent(round(share, 2)) if share >= 0.005 else "< 1\u00a0%", most),
@@ -267,13 +269,13 @@ def _with_versions(days: Markup, versions: Estimate) -> Markup:
         return days
     ends = f" [{write.between(versions.low, versions.high)}]" if versions.high > versions.low else ""
     words = f"{write.count(versions.value)} {'version' if versions.value == 1 else 'versions'}{ends}"
-    return Markup('{}<br><span class="ci">{}</span>').format(days, words)
+    return Markup('{}<br><span class="sa-ci">{}</span>').format(days, words)
 
 
 def _days(row: RankingRow, heading: bool) -> Markup:
     days, state = row.trend.days_to_cap, row.trend.state
     if state is TrendState.BOUNDED:
-        return Markup('{}<br><span class="ci">at most {} nodes</span>').format(
+        return Markup('{}<br><span class="sa-ci">at most {} nodes</span>').format(
             page.mute("cannot reach it"), write.count(row.trend.entries_max)
         )
     is_growing = state is TrendState.GROWING
@@ -287,7 +289,7 @@ def _days(row: RankingRow, heading: bool) -> Markup:
     else:
         return page.worse(state) if heading else page.mute(state)
     shown = page.worse(value) if heading else page.inline(value) if is_growing else page.mute(value)
-    return Markup('{}<br><span class="ci">{}</span>').format(shown, below) if below else shown
+    return Markup('{}<br><span class="sa-ci">{}</span>').format(shown, below) if below else shown
 
 
 def ranking_words(ranking: Sequence[RankingRow]) -> Inline:

@@ -95,7 +95,7 @@ def _per_run(rule: HotPlace) -> Inline:
     value = write.number(entries.value, entries.low, entries.high)
     if entries.low == entries.high:  # every run is logged, and every one was read
         return value
-    return Markup('{}<br><span class="ci">{}</span>').format(
+    return Markup('{}<br><span class="sa-ci">{}</span>').format(
         value, write.bounds(entries.value, entries.low, entries.high)
     )
 

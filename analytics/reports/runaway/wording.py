@@ -209,7 +209,7 @@ def program_cell(row: RankingRow, limits: Thresholds) -> Markup:
     if row.is_live and left >= 0 and math.isfinite(versions.value) and versions.high < math.inf:
         ends = f" [{write.between(versions.low, versions.high)}]" if versions.high > versions.low else ""
         below += f" · {write.count(versions.value)} {'version' if versions.value == 1 else 'versions'}{ends}"
-    return Markup('{}<br><span class="ci">{}</span>').format(shown, below)
+    return Markup('{}<br><span class="sa-ci">{}</span>').format(shown, below)
 
 
 ROLE_WORDS = {"finding": page.finding, "worse": page.worse, "fixed": page.fixed}
@@ -308,7 +308,7 @@ def share_words(share: Estimate) -> Markup:
     if share.value > 0:
         value = write.percent(share.value, share.low, share.high)
         bounds = write.bounds(share.value * 100, share.low * 100, share.high * 100)
-        return Markup('{}<br><span class="ci">{}</span>').format(page.finding(value), bounds)
+        return Markup('{}<br><span class="sa-ci">{}</span>').format(page.finding(value), bounds)
     if not math.isfinite(share.high):
         return page.mute("–")
     return page.mute(write.at_most(rounded(share.high * 100), unit="%"))
