@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from analytics.errors import UsageError, did_you_mean
 from analytics.reports import page
 from analytics.reports.common import realm_name, state_of
-from analytics.reports.parameter_values import typed
+from analytics.reports.parameter_values import typed, understood
 
 Severity: TypeAlias = Literal["new", "worse", "known", "fixed"]
 SEVERITIES: Final[tuple[str, ...]] = get_args(Severity)
@@ -34,7 +34,7 @@ class FindingBlock:
 
 
 @typed
-def add_finding(text: str, *, severity: str = "new", realm: str | None = "", family: str = "") -> None:
+def add_finding(text: str, *, severity: str = "new", realm: Any = "", family: Any = "") -> None:
     """Tell a finding of a notebook of one's own.
 
     The cell shows it at once. On the page it stands under the title with the others; the index takes the colour of the worst one,
@@ -44,8 +44,8 @@ def add_finding(text: str, *, severity: str = "new", realm: str | None = "", fam
         text: What was found, in a sentence.
         severity: ``new``; ``worse``; ``known`` for what is open and was told before; ``fixed`` for what is over. ``--fail-on new``
             counts the first, ``any`` the first three.
-        realm: The tenant it is about; empty for none in particular, ``None`` for the NULL realm.
-        family: The strategy it is about; empty for none.
+        realm: The tenant it is about; empty for none in particular, ``None`` (or what pandas writes for it) for the NULL realm.
+        family: The strategy it is about; empty or ``None`` for none.
 
     >>> analytics.add_finding("12 users reached 1,000 points", severity="worse", realm="acme-cycling")  # doctest: +SKIP
 
@@ -62,11 +62,20 @@ def add_finding(text: str, *, severity: str = "new", realm: str | None = "", fam
     from IPython.display import display
 
     facts: dict[str, Any] = {"severity": severity, "text": " ".join(text.split())}
-    if realm != "":
-        facts["realm_id"] = realm
-    if family:
-        facts["family_name"] = family
+    names = {"realm": _name("realm", realm), "family": _name("family", family)}
+    if names["realm"] != "":
+        facts["realm_id"] = names["realm"]
+    if names["family"]:
+        facts["family_name"] = names["family"]
     display(FindingBlock(facts))  # type: ignore[no-untyped-call]
+
+
+def _name(parameter: str, value: Any) -> str | None:
+    """A name as a row of a frame has it, where a missing one is NaN."""
+    if value is None or type(value).__name__ == "NAType" or value != value:
+        return None
+    name: str = understood(parameter, value, frozenset({"str"}))
+    return name
 
 
 def listed(findings: Sequence[Mapping[str, Any]]) -> page.Block:

@@ -256,9 +256,7 @@ _PLACES = {
 _FRAMES = 12
 
 
-def clean(
-    notebook: Path, forbidden: Forbidden, published: Path | None = None, *, is_own: bool = False
-) -> None:
+def clean(notebook: Path, forbidden: Forbidden, published: Path | None = None, *, is_own: bool = False) -> None:
     """Take out of an executed notebook what it keeps of the machine that ran it. Run again it changes nothing.
 
     The cell of parameters that papermill added stays, and can be run: a folder beside the report is named as seen from
@@ -337,8 +335,8 @@ def _without_folders(text: str, forbidden: Forbidden, form: str) -> str:
     """A text in which folders of this machine are called what they are."""
     for folder, what in forbidden.folders.items():
         end = r"(?![\w-])" if folder.count("/") > 1 else r"(?=/)"
-        said = form.format(what.removeprefix("the "))
-        text = re.sub(rf"(?<![\w.~-]){re.escape(folder)}{end}", lambda _, said=said: said, text)
+        said = form.format(what.removeprefix("the ")).replace("\\", r"\\")
+        text = re.sub(rf"(?<![\w.~-]){re.escape(folder)}{end}", said, text)
     return text
 
 

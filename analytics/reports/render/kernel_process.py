@@ -17,9 +17,9 @@ def main() -> None:
     if not line:
         return  # nobody waits for a kernel any more
     app = kernelapp.IPKernelApp.instance()
-    app.initialize(json.loads(line))
+    app.initialize(json.loads(line))  # type: ignore[no-untyped-call]
     own_outputs.prepare(app.shell)
-    app.start()
+    app.start()  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

@@ -276,6 +276,7 @@ def assemble(
     code = [cell.source for cell in book.cells if cell.cell_type == "code"]
     when = f", {made_at:%Y-%m-%d %H:%M:%S} UTC" if made_at else ""
     footer = f"Made by strategy-analytics from the execution log{when}. Same facts for programs: summary.json"
+    links: Sequence[tuple[str, Any]]
     if own is not None:
         from analytics.reports.render.own_page import own_page
 
