@@ -13,8 +13,8 @@ from analytics.cli.output import put, put_json, put_table, say
 from analytics.errors import ConfigurationError, UsageError
 from analytics.reports.explore.lake_folder import ENGINES
 from analytics.reports.render.notebooks import OF_ONE_STRATEGY, PARAMETERS, REPORTS, skip_iri_grammar
+from analytics.reports.schedule import cards
 from analytics.reports.schedule.available import available, find_report
-from analytics.reports.schedule.cards import alarm
 from analytics.reports.schedule.definition import FAIL_ON, Definition, read, says_subject, setting
 
 if TYPE_CHECKING:
@@ -108,8 +108,8 @@ def run_reports(options: ReportRunOptions) -> int:
     else:
         say("nothing was due")
     for outcome in result.outcomes:
-        if outcome.alarm:
-            say(f"{_name(outcome)}: {outcome.alarm}")
+        for reason in filter(None, (outcome.alarm, outcome.unseen)):
+            say(f"{_name(outcome)}: {reason}")
     if result.removed:
         say(f"{len(result.removed)} old renderings were removed")
     if not options.json:
@@ -158,6 +158,7 @@ def _plain(outcome: Outcome) -> dict[str, object]:
         "counts": dict(card.counts),
         "verdict": card.verdict,
         "alarm": outcome.alarm or None,
+        "cannot_tell": outcome.unseen or None,
         "page": card.page,
         "seconds": round(outcome.seconds, 1),
     }
@@ -307,10 +308,13 @@ def run_report(options: ReportOptions) -> int:
     (say if options.digest else put)(str(rendered.html))
     if options.digest:
         put(str(rendered.facts.get("digest") or rendered.card.verdict))
-    reason = "; ".join(rendered.facts.get("refused") or ()) or alarm(rendered.card, fail_on)
+    reason = "; ".join(rendered.facts.get("refused") or ()) or cards.alarm(rendered.card, fail_on)
+    unseen = cards.unseen(rendered.card, fail_on)
     if reason:
-        say(f"exit code 1: {reason} (--fail-on {', '.join(options.fail_on) or fail_on})")
-    return 1 if reason else 0
+        say(f"exit code {cards.FINDINGS}: {reason} (--fail-on {', '.join(options.fail_on) or fail_on})")
+    if unseen:
+        say(unseen if reason else f"exit code {cards.CANNOT_TELL}: {unseen}")
+    return cards.FINDINGS if reason else cards.CANNOT_TELL if unseen else 0
 
 
 def _list(options: ReportOptions) -> int:

@@ -109,7 +109,7 @@ def facts_of(findings: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) ->
         counts[kind] = counts.get(kind, 0) + 1
     told: dict[str, Any] = {**facts, "counts": counts}
     told.setdefault("findings", [dict(one) for one in _by_severity(findings)])
-    if findings or "state" not in facts:
+    if findings or facts.get("state", "quiet") == "quiet":
         told["state"] = state_of(counts, [str(day) for day in facts.get("missing_days") or ()])
     if findings and "verdict" not in facts:
         first, *others = _by_severity(findings)

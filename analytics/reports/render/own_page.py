@@ -17,11 +17,12 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from analytics.errors import ReportError
-from analytics.reports import own_findings, page
+from analytics.reports import missing_days, own_findings, page
 from analytics.reports.common import realm_name
+from analytics.reports.page import number
 from analytics.reports.page.inline import local, visible
-from analytics.reports.runaway.wording import window_words
 from analytics.reports.schedule.cards import Card
+from analytics.warehouse.coverage import Coverage
 
 _MOST_LETTERS = 50_000
 """Of one text on the page; its notebook holds all of it."""
@@ -74,12 +75,15 @@ class _Pages:
         section.body.append(html)
 
 
-def own_page(cells: Sequence[Any], card: Card) -> tuple[str, list[str], list[tuple[str, page.Markup]], dict[str, Any]]:
+def own_page(
+    cells: Sequence[Any], card: Card, held: Coverage | None = None
+) -> tuple[str, list[str], list[tuple[str, page.Markup]], dict[str, Any]]:
     """What a notebook of one's own shows.
 
     Args:
         cells: Of the executed notebook.
         card: What is known of the report.
+        held: How much of its window the lake holds, where that is known.
 
     Returns:
         Title, blocks, the links of its sections, and the facts for ``summary.json``.
@@ -98,17 +102,22 @@ def own_page(cells: Sequence[Any], card: Card) -> tuple[str, list[str], list[tup
             "the notebook shows nothing",
             hint="end a cell with a table, a chart or a print, or write Markdown: docs/own-report.md",
         )
-    facts = own_findings.facts_of(made.findings, made.facts)
+    missing = held.missing if held is not None else []
+    facts = own_findings.facts_of(made.findings, {**_days(held), **made.facts})
     title = str(facts.get("title") or (page.Markup(made.title).striptags() if made.title else card.title))
     blocks = [] if made.has_head else [_head(made, card, title).in_page]
+    if missing and held is not None:
+        said = ["The lake does not hold all of the window: ", missing_days.counted(held), ". Bring it: "]
+        command = page.mono(missing_days.command(missing, held.expired))
+        blocks.append(page.banner([*said, command]).in_page)
     if made.findings:
         blocks.append(own_findings.listed(made.findings).in_page)
     nav: list[tuple[str, page.Markup]] = []
-    for number, part in enumerate(made.parts, 1):
+    for place_of, part in enumerate(made.parts, 1):
         if isinstance(part, str):
             blocks.append(part)
         elif part.heading or part.body:
-            place = f"part-{number}"
+            place = f"part-{place_of}"
             blocks.append(_section(part, place).in_page)
             if part.heading:
                 nav.append((f"#{place}", page.Markup(page.inline(part.heading.striptags()))))
@@ -120,6 +129,12 @@ def own_page(cells: Sequence[Any], card: Card) -> tuple[str, list[str], list[tup
     return title, blocks, nav[:_MOST_IN_NAV], {**facts, "title": title}
 
 
+def _days(held: Coverage | None) -> dict[str, Any]:
+    if held is None:
+        return {}
+    return {"missing_days": [str(day) for day in held.missing], "lost_days": [str(day) for day in held.lost]}
+
+
 def _section(part: _Section, place: str) -> page.Block:
     body = page.Markup('<div class="sa-own">{}</div>').format(page.Markup("").join(part.body))
     if part.heading:
@@ -129,7 +144,7 @@ def _section(part: _Section, place: str) -> page.Block:
 
 def _head(made: _Pages, card: Card, title: str) -> page.Block:
     realm = page.author(realm_name(card.realm)) if card.is_scoped else "all realms"
-    kick = [f"{card.title} · ", realm, " · ", page.strong(window_words(card.since, card.until)), ", UTC"]
+    kick = [f"{card.title} · ", realm, " · ", page.strong(number.window(card.since, card.until)), ", UTC"]
     counts = {kind: sum(one["severity"] == kind for one in made.findings) for kind in own_findings.SEVERITIES}
     status = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
     role: Any = "finding" if counts["new"] else "worse" if counts["worse"] or counts["known"] else "fixed"

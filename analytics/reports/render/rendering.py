@@ -10,7 +10,6 @@ import contextlib
 import json
 import logging
 import shutil
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,16 +20,21 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import errors
 from analytics.errors import AnalyticsError, ReportError, named
+from analytics.lake.lake import Lake
 from analytics.reports.parameter_values import Value
 from analytics.reports.render import report_process
 from analytics.reports.render.plan import Plan
 from analytics.reports.render.publish_folder import publish, put_in_place, staging
+from analytics.reports.render.steps import StepLine, step
 from analytics.reports.schedule import cards
 from analytics.reports.schedule.cards import Card
+from analytics.storage import place
+from analytics.warehouse.in_sight import LakeInSight
 from analytics.window import Window
 
 if TYPE_CHECKING:
     from analytics.reports import leak_gate
+    from analytics.warehouse.coverage import Coverage
     from analytics.warehouse.warehouse import Warehouse
 
 _log = logging.getLogger(__name__)
@@ -73,7 +77,9 @@ def render(planned: Plan) -> Rendered:
     planned.check()
     out = planned.target.parent
     with report_process.folder(out) as folder:
-        ended = report_process.run(planned, folder, tell=_tell)
+        line = StepLine()
+        ended = report_process.run(planned, folder, tell=line.tell)
+        line.clear()
         if ended.error is not None:
             raise ended.error
         if ended.is_asked:
@@ -92,12 +98,6 @@ def rendered(planned: Plan) -> Rendered:
     if card is None:  # somebody has taken it away in this moment
         raise ReportError(f"the report is not in {target} any more", hint="render it again")
     return Rendered(target / "report.html", target / "report.ipynb", target / "summary.json", facts, card)
-
-
-def _tell(line: str) -> None:
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # nobody reads it any more; the work goes on
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
 
 
 def render_here(planned: Plan, folder: Path) -> None:
@@ -141,6 +141,7 @@ def _make(planned: Plan, made: Path, executed: Path) -> None:
 
     target = planned.target
     began = time.monotonic()
+    step("opening the lake")
     opened = _foresee(planned)
     with ThreadPoolExecutor(1, "forbidden") as beside:
         asked = beside.submit(_forbidden, planned, opened)  # another core may do that while the notebook runs
@@ -153,7 +154,9 @@ def _make(planned: Plan, made: Path, executed: Path) -> None:
         if failure is not None:
             raise _in_words(failure, forbidden)
         own = None if planned.builder else planned.card
-        title, page, facts = assemble(executed, made_at=planned.card.made_at, own=own)
+        title, page, facts = assemble(
+            executed, made_at=planned.card.made_at, own=own, held=_held(planned) if own else None
+        )
         (made / "report.html").write_text(page, encoding="utf-8")
         (made / "summary.json").write_text(
             json.dumps({"title": title, "scope": planned.scope, **facts}, indent=1, ensure_ascii=False, allow_nan=False)
@@ -163,11 +166,21 @@ def _make(planned: Plan, made: Path, executed: Path) -> None:
         shutil.copyfile(executed, made / "report.ipynb")
         card = cards.of_facts(replace(planned.card, folder=target.name), facts)
         cards.write(card, made)
+        step("searching the page for what may not be read in it")
         leak_gate.check(made, forbidden.about(leak_gate.tenants(planned.values, facts)))
     except ReportError as error:
         kept = publish(target, planned.card, error, executed, forbidden)
         archive.refresh(target.parent, {target.name})
         raise _kept(error, kept) from None
+
+
+def _held(planned: Plan) -> Coverage:
+    """How much of the window the lake holds, of the tenants that the report is about."""
+    from analytics.warehouse.coverage import coverage
+
+    card = planned.card
+    seen = LakeInSight(Lake(place(planned.text("lake"))), realms=[card.realm] if card.is_scoped else None)
+    return coverage(seen, Window(card.since, card.until))
 
 
 def _foresee(planned: Plan) -> Warehouse | None:
@@ -250,7 +263,7 @@ def _said(values: Mapping[str, Value]) -> list[str]:
 
 
 def assemble(
-    notebook: Path, *, made_at: datetime | None = None, own: Card | None = None
+    notebook: Path, *, made_at: datetime | None = None, own: Card | None = None, held: Coverage | None = None
 ) -> tuple[str, str, dict[str, Any]]:
     """An executed notebook as a page.
 
@@ -260,6 +273,7 @@ def assemble(
         notebook: The executed one.
         made_at: UTC; the page says it in its last line, and nowhere else.
         own: What is known of the report, where the notebook is the user's own.
+        held: How much of its window the lake holds.
 
     Returns:
         Title, HTML, and the facts of the summary cell.
@@ -280,7 +294,7 @@ def assemble(
     if own is not None:
         from analytics.reports.render.own_page import own_page
 
-        title, blocks, links, facts = own_page(book.cells, own)
+        title, blocks, links, facts = own_page(book.cells, own, held)
     else:
         title, blocks, links, facts = _blocks(book.cells)
     nav = [(archive.HOME, "Reports"), *links]
