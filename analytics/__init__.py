@@ -16,6 +16,7 @@ from analytics.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from analytics.api import (
+        add_finding,
         explain,
         extract,
         gather,
@@ -35,6 +36,7 @@ _HOMES = {
     "AnalyticsError": "analytics.errors",
     "Warehouse": "analytics.warehouse.warehouse",
     "Window": "analytics.window",
+    "add_finding": "analytics.api",
     "explain": "analytics.api",
     "extract": "analytics.api",
     "gather": "analytics.api",
@@ -57,6 +59,7 @@ __all__ = [
     "AnalyticsError",
     "Warehouse",
     "Window",
+    "add_finding",
     "explain",
     "extract",
     "gather",

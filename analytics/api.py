@@ -13,7 +13,8 @@ from analytics.errors import UsageError
 from analytics.lake.lake import Lake
 from analytics.reports.explore.lake_folder import tenant_of
 from analytics.reports.parameter_values import typed
-from analytics.reports.schedule.definition import Definition, find
+from analytics.reports.schedule.available import find_report
+from analytics.reports.schedule.definition import Definition
 from analytics.storage import LakePath, place
 from analytics.window import Window, is_moment
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from analytics.extraction.plan import Progress
     from analytics.model import ExtractResult
     from analytics.reports.explore.open_lake import open_lake
+    from analytics.reports.own_findings import add_finding
     from analytics.reports.receipt.receipt import Explained
     from analytics.reports.render.builders import post_mortem, runaway_rules, sampling_audit
     from analytics.reports.render.rehearsal_builder import rehearsal, sweep
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from analytics.warehouse.warehouse import Warehouse
 
 _HOMES = {
+    "add_finding": "analytics.reports.own_findings",
     "open_lake": "analytics.reports.explore.open_lake",
     "post_mortem": "analytics.reports.render.builders",
     "rehearsal": "analytics.reports.render.rehearsal_builder",
@@ -202,8 +205,8 @@ def render(report: str | Definition, *, out: str | Path | None = None, **paramet
     """Render a report: executed notebook, self-contained HTML, ``summary.json``.
 
     Args:
-        report: ``post_mortem``, ``runaway_rules``, ``rehearsal``, or a definition of one: a file, the name of one in ``reports/``,
-            or itself.
+        report: ``post_mortem``, ``runaway_rules``, ``rehearsal``; a definition of one (a file, the name of one in ``reports/``,
+            or itself); or a notebook of your own, by its file or name.
         out: Folder; ``ANALYTICS_REPORTS`` or ``reports/out`` when not given.
         **parameters: Those of the notebook's parameters cell, before those of the definition.
 
@@ -213,15 +216,15 @@ def render(report: str | Definition, *, out: str | Path | None = None, **paramet
         ReportError: The notebook failed; the half-run notebook is kept and the last good report is left alone.
     """
     from analytics.reports.render import rendering
-    from analytics.reports.render.notebooks import REPORTS
     from analytics.reports.render.plan import plan
 
-    definition = report if isinstance(report, Definition) else find(report, REPORTS)
+    definition = report if isinstance(report, Definition) else find_report(report)
     folder = Settings.from_env(reports=out or definition.out or None, sample_rates="").reports
     return rendering.render(plan(definition, folder, parameters))
 
 
 __all__ = [
+    "add_finding",
     "explain",
     "extract",
     "open_lake",

@@ -13,8 +13,9 @@ Every command with every option, as `strategy-analytics COMMAND --help` has it. 
 `python -m tests.commands > docs/commands.md`; what the commands are for is in the [README](../README.md).
 
 Each of them also takes `-h`, `--help` and `-v`, `--verbose`: what it does, step by step, on stderr; `-vv` says each question too.
-Words for people go to stderr, data to stdout. Exit codes: 0 ok, 1 a check failed or the doctor found a problem, 2 usage or
-configuration, 3 source, lake or report failed, 75 another run holds the lock.
+Words for people go to stderr, data to stdout. Exit codes: 0 ok, 1 a check failed, the doctor found a problem, or a report has
+findings under `--fail-on`, 2 usage or configuration, 3 source, lake or report failed, 4 a report cannot tell because days of its
+window are not in the lake, 75 another run holds the lock; what a scheduler does about each: [scheduling](scheduling/README.md).
 """
 
 

@@ -13,8 +13,9 @@ from analytics.cli.output import put, put_json, put_table, say
 from analytics.errors import ConfigurationError, UsageError
 from analytics.reports.explore.lake_folder import ENGINES
 from analytics.reports.render.notebooks import OF_ONE_STRATEGY, PARAMETERS, REPORTS, skip_iri_grammar
-from analytics.reports.schedule.cards import alarm
-from analytics.reports.schedule.definition import FAIL_ON, Definition, find, read, says_subject, setting
+from analytics.reports.schedule import cards
+from analytics.reports.schedule.available import available, find_report
+from analytics.reports.schedule.definition import FAIL_ON, Definition, read, says_subject, setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,8 +108,8 @@ def run_reports(options: ReportRunOptions) -> int:
     else:
         say("nothing was due")
     for outcome in result.outcomes:
-        if outcome.alarm:
-            say(f"{_name(outcome)}: {outcome.alarm}")
+        for reason in filter(None, (outcome.alarm, outcome.unseen)):
+            say(f"{_name(outcome)}: {reason}")
     if result.removed:
         say(f"{len(result.removed)} old renderings were removed")
     if not options.json:
@@ -157,6 +158,7 @@ def _plain(outcome: Outcome) -> dict[str, object]:
         "counts": dict(card.counts),
         "verdict": card.verdict,
         "alarm": outcome.alarm or None,
+        "cannot_tell": outcome.unseen or None,
         "page": card.page,
         "seconds": round(outcome.seconds, 1),
     }
@@ -208,9 +210,11 @@ def _share(text: str) -> tuple[int, int]:
 class ReportOptions(opt.RealmOptions):
     """Options of ``report``."""
 
-    report: str = opt.argument(
-        f"{', '.join(REPORTS)}, or a definition: a .toml file, or the name of one in reports/", "REPORT"
+    report: str | None = opt.optional_argument(
+        f"{', '.join(REPORTS)}; a definition: a .toml file, or the name of one in reports/; or a notebook of your own",
+        "REPORT",
     )
+    listing: bool = opt.flag("which reports there are: the package's, definitions, notebooks of your own", "--list")
     since: str | None = opt.since("default: the notebook's own")
     until: str | None = opt.until("the notebook's own")
     strategy_id: str | None = opt.word("id of any version of the strategy", "--strategy", "ID")
@@ -268,10 +272,14 @@ def run_report(options: ReportOptions) -> int:
     from analytics.lake.lake import Lake
     from analytics.reports.explore.lake_folder import find_lake
 
+    if options.listing:
+        return _list(options)
+    if options.report is None:
+        raise UsageError("which report?", hint="strategy-analytics report --list says which there are")
     _refuse_few_addresses()
     skip_iri_grammar()
     is_chosen = bool(options.realms()) or options.all_realms
-    definition = find(options.report, REPORTS)
+    definition = find_report(options.report)
     # For once only; an option of its own comes before it, and one that was not given leaves what --set says.
     settings = dict(setting(text) for text in options.settings)
     definition = replace(definition, parameters={**definition.parameters, **settings})
@@ -300,10 +308,28 @@ def run_report(options: ReportOptions) -> int:
     (say if options.digest else put)(str(rendered.html))
     if options.digest:
         put(str(rendered.facts.get("digest") or rendered.card.verdict))
-    reason = "; ".join(rendered.facts.get("refused") or ()) or alarm(rendered.card, fail_on)
+    reason = "; ".join(rendered.facts.get("refused") or ()) or cards.alarm(rendered.card, fail_on)
+    unseen = cards.unseen(rendered.card, fail_on)
     if reason:
-        say(f"exit code 1: {reason} (--fail-on {', '.join(options.fail_on) or fail_on})")
-    return 1 if reason else 0
+        say(f"exit code {cards.FINDINGS}: {reason} (--fail-on {', '.join(options.fail_on) or fail_on})")
+    if unseen:
+        say(unseen if reason else f"exit code {cards.CANNOT_TELL}: {unseen}")
+    return cards.FINDINGS if reason else cards.CANNOT_TELL if unseen else 0
+
+
+def _list(options: ReportOptions) -> int:
+    """Which reports there are.
+
+    Raises:
+        UsageError: One was asked for, too.
+    """
+    from analytics.reports.page.inline import visible
+
+    if options.report is not None:
+        raise UsageError(f"--list with {options.report}: to list, or to render?", hint="leave out one of them")
+    rows = [(one.name, one.kind, one.about, one.file) for one in available()]
+    put_table(["name", "kind", "about", "file"], [[visible(text) for text in row] for row in rows])
+    return 0
 
 
 def _quick(definition: Definition, settings: Mapping[str, Value]) -> int:

@@ -23,6 +23,13 @@ EXTRACT_MINUTE = 15
 REPORTS = timedelta(hours=5, minutes=30)
 """After midnight, UTC: yesterday is over, and five extractions have looked at it since."""
 
+_CODES = {
+    "extract": "# 75: another run holds the lock. 3 is worth another try, a wrong setting (2) is not.\n"
+    "SuccessExitStatus=75\nRestartPreventExitStatus=1 2\n",
+    "reports": "# 75: another run holds the lock. 1: findings, and no breakdown. 3 is worth another try, a wrong setting (2)\n"
+    "# and days that are not extracted (4) are not.\nSuccessExitStatus=1 75\nRestartPreventExitStatus=2 4\n",
+}
+"""What a unit takes for success, and what it does not try again."""
 _NIGHTLY = "nightly.toml"
 _BEGIN, _END = "# begin strategy-analytics", "# end strategy-analytics"
 
@@ -146,7 +153,9 @@ def _crontab(here: Path, folders: dict[str, LakePath], commands: dict[str, list[
             # Only what failed is mailed; 75 means that another run is at work.
             run = f'{{ said=$({shlex.join(words)} 2>&1) || [ $? -eq 75 ] || echo "$said"; }}'
         else:
-            when, run = f"{due.minute} {due.hour} * * *", shlex.join(words)
+            when = f"{due.minute} {due.hour} * * *"
+            # Findings (1) stand in the index and are no breakdown; a mail is one.
+            run = f'{{ said=$({shlex.join(words)} 2>&1) || case $? in 1|75) ;; *) echo "$said" ;; esac; }}'
         lines.append(f"{when}  " + (start + run).replace("%", r"\%"))
     return [*lines, _END]
 
@@ -164,8 +173,7 @@ def _units(here: Path, folders: dict[str, LakePath], commands: dict[str, list[st
             f"[Service]\nType=oneshot\nWorkingDirectory={_percent(str(here))}\n"
             f"EnvironmentFile={_percent(str(here))}/.env\n"
             f"ExecStart=/usr/bin/env {' '.join(map(_quoted, [*places, *words]))}\n"
-            "# 75: another run holds the lock. 3 is worth another try, findings (1) and wrong settings (2) are not.\n"
-            "SuccessExitStatus=75\nRestart=on-failure\nRestartPreventExitStatus=1 2\nRestartSec=5min\n"
+            f"{_CODES[name]}Restart=on-failure\nRestartSec=5min\n"
         )
         units[f"strategy-analytics-{name}.timer"] = (
             f"[Unit]\nDescription=strategy-analytics {name}\n\n"

@@ -5,7 +5,8 @@ of `.env.example` in their own environment: the database URL without a password,
 No secret is in this file, and none in Airflow's database.
 
 Exit 75, another run holds the lock, is shown as skipped. Exit 3 of the extraction is worth another try. A morning's findings (exit
-1, where a definition says so) are not mended by trying again, so that task fails once; the next morning renders what is missing.
+1, where a definition says so) and days that were not extracted (exit 4) are not mended by trying again, so that task fails once;
+the next morning renders what is missing.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -43,7 +43,7 @@ from analytics.reports.runaway.charts import growing_words
 from analytics.reports.runaway.data_box import finding_facts
 from analytics.reports.runaway.finding_sentences import sentence
 from analytics.reports.runaway.wording import digest, headline
-from analytics.reports.schedule.cards import Card, alarm
+from analytics.reports.schedule.cards import Card, alarm, unseen
 from analytics.reports.schedule.definition import Definition, find, says_subject, setting
 from analytics.window import Window
 from tests.runaway.rows import ranking_row
@@ -421,13 +421,15 @@ def card(**given: Any) -> Card:
         ("any", {"finding": 1}, [], True),
         ("any", {"fixed": 3, "waiting": 1}, [], False),
         ("never", {"new": 5}, ["2026-07-10"], False),
-        ("new", {}, ["2026-07-10"], True),
+        ("new", {}, ["2026-07-10"], False),
     ],
 )
-def test_the_exit_code_follows_the_kinds_and_a_day_that_is_missing(
+def test_the_exit_code_follows_the_kinds_and_a_day_that_is_missing_has_one_of_its_own(
     fail_on: str, counts: dict, missing: list, fails: bool
 ) -> None:
-    assert bool(alarm(card(counts=counts, missing_days=missing), fail_on)) is fails
+    told = card(counts=counts, missing_days=missing)
+    assert bool(alarm(told, fail_on)) is fails
+    assert bool(unseen(told, fail_on)) is (bool(missing) and fail_on != "never")
 
 
 def test_the_digest_is_one_line_and_no_name_in_it_can_call_anybody() -> None:

@@ -119,7 +119,7 @@ def test_an_index_is_advised_only_where_it_is_missed(
     advised = seen(table.url, fresh)["index"]
     assert advised.level == "advice"
     statement = advised.repair.split(";")[0]
-    assert statement == f"create index concurrently on {LOG} using brin (created_at)"
+    assert statement == f"create index concurrently on {LOG} using brin (created_at) with (autosummarize = on)"
     with psycopg.connect(table.url, autocommit=True) as connection:
         connection.execute(statement.encode())
     assert seen(table.url, fresh)["index"].level == "ok"

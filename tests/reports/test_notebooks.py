@@ -28,7 +28,14 @@ WINDOW = {"since": "2026-07-07", "until": "2026-07-11"}
 
 
 def test_the_notebooks_are_there():
-    assert [path.stem for path in NOTEBOOKS] == ["explore", "gallery", "post_mortem", "rehearsal", "runaway_rules"]
+    assert [path.stem for path in NOTEBOOKS] == [
+        "explore",
+        "gallery",
+        "own_report",
+        "post_mortem",
+        "rehearsal",
+        "runaway_rules",
+    ]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

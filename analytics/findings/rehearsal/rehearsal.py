@@ -35,7 +35,9 @@ from analytics.findings.replay.replay_run import wraps
 from analytics.findings.replay.run_evidence import Definition, definition
 from analytics.findings.shown import ShownInquiry
 from analytics.program.failing import pays_at_worst
+from analytics.warehouse.coverage import Coverage, coverage
 from analytics.warehouse.warehouse import Warehouse
+from analytics.window import Window
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -95,6 +97,11 @@ class Rehearsal(ShownInquiry):
     def logged(self) -> pd.DataFrame:
         """All logged runs of the window. Grain: logged run."""
         return family_runs(self.lake, self.family, self.since, self.until, part=self._part).drop(columns=_NOT_ASKED)
+
+    @cached_property
+    def coverage(self) -> Coverage:
+        """How much of the window the lake holds."""
+        return coverage(self.lake, Window(self.since, self.until))
 
     @cached_property
     def groups(self) -> dict[str, Group]:

@@ -234,7 +234,7 @@ def _index(source: Source) -> Iterator[Check]:
         yield advice(
             "index",
             f"this server does not tell how large {LOG_TABLE} is, and no index helps to find a window",
-            f"if it is large: create index concurrently on {LOG_TABLE} using brin (created_at);",
+            f"if it is large: create index concurrently on {LOG_TABLE} using brin (created_at) with (autosummarize = on);",
         )
     elif layout["table_bytes"] < LARGE_TABLE:
         yield ok("index", f"no index helps to find a window, and at {size} none is needed")
@@ -242,7 +242,8 @@ def _index(source: Source) -> Iterator[Check]:
         yield advice(
             "index",
             f"every run scans all of {LOG_TABLE} ({size}): no index helps to find a window",
-            f"create index concurrently on {LOG_TABLE} using brin (created_at); (tiny: the rows lie in the order of time)",
+            f"create index concurrently on {LOG_TABLE} using brin (created_at) with (autosummarize = on); (tiny: the rows lie "
+            "in the order of time)",
         )
     else:
         yield advice(

@@ -256,16 +256,18 @@ _PLACES = {
 _FRAMES = 12
 
 
-def clean(notebook: Path, forbidden: Forbidden, published: Path | None = None) -> None:
+def clean(notebook: Path, forbidden: Forbidden, published: Path | None = None, *, is_own: bool = False) -> None:
     """Take out of an executed notebook what it keeps of the machine that ran it. Run again it changes nothing.
 
     The cell of parameters that papermill added stays, and can be run: a folder beside the report is named as seen from
-    it, others are left open. Displayed outputs are not touched; what may not be in them is for `check` to find.
+    it, others are left open. Displayed outputs are not touched; what may not be in them is for `check` to find. Only of a notebook
+    of the user's own folders are written out of them, too: an object shows where its files are, and is none of our making.
 
     Args:
         notebook: The file, written again.
         forbidden: Secrets and folders, which are written out of warnings and errors.
         published: Folder where it will lie.
+        is_own: It is a notebook of the user's own.
     """
     import nbformat
 
@@ -291,6 +293,8 @@ def clean(notebook: Path, forbidden: Forbidden, published: Path | None = None) -
                 output.text = _bounded(output.text, room)
                 room = max(0, room - len(output.text))
             _clean_output(output, forbidden)
+            if is_own:
+                _clean_shown(output, forbidden)
     nbformat.write(book, notebook)
 
 
@@ -308,9 +312,7 @@ def clean_text(text: str, forbidden: Forbidden) -> str:
         text = text.replace(secret, "•••")
     text = _REDACTED_ADDRESS.sub("://•••", text)
     text = _KERNEL_FILE.sub("cell", text)
-    for folder, what in forbidden.folders.items():
-        end = r"(?![\w-])" if folder.count("/") > 1 else r"(?=/)"
-        text = re.sub(rf"(?<![\w.~-]){re.escape(folder)}{end}", f"<{what.removeprefix('the ')}>", text)
+    text = _without_folders(text, forbidden, "<{}>")
     text = _INSTALLED.sub(r"\1", text)
     for known, leaked in (
         (keys(forbidden.users, lambda found: is_distinctive(found, 8)), forbidden.leaked_users),
@@ -327,6 +329,22 @@ def clean_text(text: str, forbidden: Forbidden) -> str:
     for name in sorted(others, key=len, reverse=True):
         text = text.replace(name, "•••")
     return text
+
+
+def _without_folders(text: str, forbidden: Forbidden, form: str) -> str:
+    """A text in which folders of this machine are called what they are."""
+    for folder, what in forbidden.folders.items():
+        end = r"(?![\w-])" if folder.count("/") > 1 else r"(?=/)"
+        said = form.format(what.removeprefix("the ")).replace("\\", r"\\")
+        text = re.sub(rf"(?<![\w.~-]){re.escape(folder)}{end}", said, text)
+    return text
+
+
+def _clean_shown(output: Any, forbidden: Forbidden) -> None:
+    """Folders of this machine in what an object says of itself."""
+    for kind, said in output.get("data", {}).items():
+        if isinstance(said, str) and kind.startswith("text/"):
+            output["data"][kind] = _without_folders(said, forbidden, "‹{}›")
 
 
 def _bounded(text: str, room: int) -> str:

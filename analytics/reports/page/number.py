@@ -238,6 +238,16 @@ def when(moment: object, *, long: bool = False, year: bool = False, seconds: boo
     return f"{day(moment, long=long, year=year)} {clock(moment, seconds=seconds)}"
 
 
+def window(since: dt.datetime, until: dt.datetime, *, long: bool = True) -> str:
+    """A report's window, with its year: a day by its name, whole days as days, otherwise from when to when."""
+    first, end = since.astimezone(dt.UTC), until.astimezone(dt.UTC)
+    if first.time() != dt.time() or end.time() != dt.time():
+        return span(since, until, year=True)
+    if end - first == dt.timedelta(days=1):
+        return day(first, long=long, year=True)
+    return f"{day(first, year=first.year != end.year)} – {day(end - dt.timedelta(microseconds=1), year=True)}"
+
+
 def span(since: object, until: object, *, year: bool = False) -> str:
     """A stretch of time: "Wed 8 July 02:11 – 02:15", or both days when they differ."""
     first, last = _utc(since), _utc(until)

@@ -142,7 +142,9 @@ class Against(PostMortem):
             page.strong(page.author(comparison.family.name)),
             " · B is ",
             page.strong(page.author(comparison.other.name)),
-            " · times in UTC · ",
+            " · ",
+            page.strong(number.window(comparison.since, comparison.until)),
+            ", UTC · ",
             log_notes.complete_words(
                 comparison_tables.in_words(comparison.lake, comparison.since, comparison.until), self.silences
             ),

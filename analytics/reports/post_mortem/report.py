@@ -26,7 +26,7 @@ from analytics.findings.post_mortem.finding import (
 from analytics.findings.post_mortem.groups import Split
 from analytics.findings.post_mortem.post_mortem import Investigation
 from analytics.findings.replay.trials import Basis, VersionTrial
-from analytics.reports import charts, log_notes, page
+from analytics.reports import charts, log_notes, missing_days, page
 from analytics.reports.commands import roll_back
 from analytics.reports.common import realm_name, summary_block
 from analytics.reports.page import number
@@ -275,7 +275,9 @@ class PostMortem(ShownReport):
             page.strong(page.author(realm_name(self.inquiry.family.realm))),
             " · strategy ",
             page.strong(page.author(self.inquiry.family.name)),
-            " · times in UTC · ",
+            " · ",
+            page.strong(number.window(self.inquiry.since, self.inquiry.until)),
+            ", UTC · ",
             log_notes.complete_words(
                 comparison_tables.in_words(self.inquiry.lake, self.inquiry.since, self.inquiry.until), self.silences
             ),
@@ -441,7 +443,7 @@ class PostMortem(ShownReport):
             "What to do?",
             [],
             None,
-            [page.todo(actions(self.shown.incident, self.inquiry.split))],
+            [page.todo([*missing_days.todo(self.inquiry.coverage), *actions(self.shown.incident, self.inquiry.split)])],
         )
 
     def sure(self) -> Block:

@@ -26,7 +26,7 @@ from analytics.findings.post_mortem.finding import (
 from analytics.findings.post_mortem.groups import Case, Split, paid, run_estimate
 from analytics.findings.post_mortem.node_changes import Activation, NodeChange
 from analytics.findings.replay.trials import TrialVerdict
-from analytics.reports import page
+from analytics.reports import missing_days, page
 from analytics.reports.page import number
 from analytics.reports.page.inline import Inline
 from analytics.reports.post_mortem import failing, version_story
@@ -259,11 +259,11 @@ def decide(
 def _no_runs(held: Coverage, name: Inline) -> Verdict:
     """No run is in the window: of what is not there nothing is said that the lake does not hold."""
     if held.lost:
-        days = f"{len(held.lost)} day{'s' * (len(held.lost) != 1)}"
-        return Verdict.of(["Cannot tell: the lake has lost files of ", days, " of this window."], None)
+        days = f"{number.counted(len(held.lost), 'day')} of this window, {missing_days.names(held.lost)}."
+        return Verdict.of(["Cannot tell: the lake has lost files of ", days], None)
     if held.missing:
-        days = f"{len(held.missing)} day{'s' * (len(held.missing) != 1)}"
-        which = f" of this window{held.of_them_expired}."
+        days = f"{number.counted(len(held.missing), 'day')} of this window{held.of_them_expired}"
+        which = f", {missing_days.names(held.missing)}."
         return Verdict.of(["Cannot tell: the log was not extracted for ", days, which], None)
     rate = held.smallest_rate
     bound = estimators.upper_bound_of_none(rate)

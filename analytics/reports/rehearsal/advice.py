@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analytics.program import MAX_NODES
-from analytics.reports import commands, page
+from analytics.reports import commands, missing_days, page
 from analytics.reports.rehearsal import wording
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def todo(shown: VisibleFacts, *, is_refused: bool = False) -> list[page.Todo]:
     if is_refused:
         steps.append(page.Todo("Do not publish it as it is.", "The conditions that refuse it are on top of the page."))
     if not len(found.tried.rows):
-        return [*steps, _on_other_runs(found)]
+        return [*steps, *missing_days.todo(found.coverage), _on_other_runs(found)]
     if found.failures:
         codes = wording.codes(shown)
         named = f" ({codes})" if codes else ""

@@ -107,7 +107,9 @@ class RehearsalReport(ShownReport):
             " · tried ",
             page.strong(page.author(self.called)),
             "" if found.beside is None else f" against {found.beside[0]}",
-            f" · runs of {number.span(found.since, found.until)}, UTC",
+            " · runs of ",
+            page.strong(number.window(found.since, found.until)),
+            ", UTC",
         ]
         status, role = self.verdict.status, self.verdict.role
         if self.refused:
@@ -349,7 +351,9 @@ class RehearsalReport(ShownReport):
             "against": None if found.beside is None else found.beside[0],
             "since": found.since.isoformat(),
             "until": found.until.isoformat(),
-            "state": "new" if found.failures or self.refused else "known" if found.changed.value else "quiet",
+            "state": self._state,
+            "missing_days": [str(day) for day in found.coverage.missing],
+            "lost_days": [str(day) for day in found.coverage.lost],
             "conditions": [one.text for one in self._conditions],
             "refused": self.refused,
             "counts": {"new": len(self.refused)},
@@ -365,6 +369,16 @@ class RehearsalReport(ShownReport):
             "look_back": [] if self._small else [plain(one) for one in self.looked_back],
             "size": published_size(found.program.ast).nodes,
         }
+
+    @property
+    def _state(self) -> str:
+        """The worst in a word. Where nothing could be tried for want of days, nothing is known to be quiet."""
+        found = self.inquiry
+        if found.failures or self.refused:
+            return "new"
+        if not len(found.tried.rows) and found.coverage.missing:
+            return "no data"
+        return "known" if found.changed.value else "quiet"
 
     def summary_block(self) -> SummaryBlock:
         """For the last cell of the notebook."""

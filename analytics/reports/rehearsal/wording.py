@@ -11,7 +11,7 @@ from analytics.estimates.comparisons import Relative
 from analytics.estimates.estimate import Estimate
 from analytics.findings.rehearsal.same_program import same_as_running
 from analytics.program import MAX_NODES
-from analytics.reports import page
+from analytics.reports import missing_days, page
 from analytics.reports.page import number
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ def _held_against(found: Rehearsal) -> list[Inline]:
 
 def nothing_tried(found: Rehearsal) -> str:
     """Why no run was tried, in a clause."""
+    if found.logged.empty and found.coverage.missing:
+        return f"no run of this strategy is logged in what the lake holds of the window ({missing_days.counted(found.coverage)})"
     if found.logged.empty:
         return "no run of this strategy is logged in this window, so there is nothing to try the draft on"
     reasons = [f"{version.label}: {version.reason}" for version in found.tried.versions if version.reason]

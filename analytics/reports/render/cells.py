@@ -24,6 +24,7 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from analytics.reports.parameter_values import Value
+from analytics.reports.render import steps
 
 _ENGINE = "in-process"
 _SAVE_SECONDS = 2.0
@@ -144,6 +145,7 @@ class _Here(Engine):  # type: ignore[misc]  # papermill has no types
             if cell.cell_type != "code" or not cell.source.strip():
                 continue
             nb_man.cell_start(cell, number)
+            steps.cell_step(nb_man.nb.cells, number)
             is_failed = _run(shell, cell)
             if is_failed:
                 nb_man.cell_exception(cell, number)

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 from analytics.config import child_environment, home
 from analytics.errors import ReportError
 from analytics.reports.parameter_values import Value
+from analytics.reports.render import steps
 from analytics.storage import scratch
 
+_ENGINE = "in-kernel"
 _HINT = "its own words are on stderr: a package that is missing, no memory, no loopback network"
 
 if TYPE_CHECKING:
@@ -69,11 +71,28 @@ def execute(notebook: Path, executed: Path, values: Mapping[str, Value]) -> None
 
 def _papermill(notebook: Path, executed: Path, values: Mapping[str, Value], manager: type[AsyncKernelManager]) -> None:
     import papermill
+    from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 
+    class TellingEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
+        """Papermill's own, which says which cell it runs."""
+
+        @classmethod
+        def execute_managed_notebook(cls, nb_man: NotebookExecutionManager, kernel_name: str, **given: Any) -> Any:
+            start = nb_man.cell_start
+
+            def tell(cell: Any, number: int | None = None, **more: Any) -> Any:
+                steps.cell_step(nb_man.nb.cells, nb_man.nb.cells.index(cell) if number is None else number)
+                return start(cell, number, **more)
+
+            nb_man.cell_start = tell
+            return super().execute_managed_notebook(nb_man, kernel_name, **given)
+
+    papermill_engines.register(_ENGINE, TellingEngine)
     papermill.execute_notebook(
         str(notebook),
         str(executed),
         parameters=dict(values),
+        engine_name=_ENGINE,
         kernel_name="python3",
         language="python",  # another editor may have left it out; the kernel is ours, whatever the notebook says
         progress_bar=False,

@@ -8,13 +8,18 @@ import sys
 
 def main() -> None:
     """Be a kernel."""
-    from ipykernel import kernelapp  # while whoever has started this process gets ready to talk to it
+    # While whoever has started this process gets ready to talk to it.
+    from ipykernel import kernelapp
+
+    from analytics.reports.render import own_outputs
 
     line = sys.stdin.readline()
     if not line:
         return  # nobody waits for a kernel any more
-    sys.argv[1:] = json.loads(line)
-    kernelapp.launch_new_instance()
+    app = kernelapp.IPKernelApp.instance()
+    app.initialize(json.loads(line))  # type: ignore[no-untyped-call]
+    own_outputs.prepare(app.shell)
+    app.start()  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

@@ -10,9 +10,8 @@ import contextlib
 import json
 import logging
 import shutil
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,16 +20,21 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import errors
 from analytics.errors import AnalyticsError, ReportError, named
+from analytics.lake.lake import Lake
 from analytics.reports.parameter_values import Value
 from analytics.reports.render import report_process
 from analytics.reports.render.plan import Plan
 from analytics.reports.render.publish_folder import publish, put_in_place, staging
+from analytics.reports.render.steps import StepLine, step
 from analytics.reports.schedule import cards
 from analytics.reports.schedule.cards import Card
+from analytics.storage import place
+from analytics.warehouse.in_sight import LakeInSight
 from analytics.window import Window
 
 if TYPE_CHECKING:
     from analytics.reports import leak_gate
+    from analytics.warehouse.coverage import Coverage
     from analytics.warehouse.warehouse import Warehouse
 
 _log = logging.getLogger(__name__)
@@ -73,7 +77,9 @@ def render(planned: Plan) -> Rendered:
     planned.check()
     out = planned.target.parent
     with report_process.folder(out) as folder:
-        ended = report_process.run(planned, folder, tell=_tell)
+        line = StepLine()
+        ended = report_process.run(planned, folder, tell=line.tell)
+        line.clear()
         if ended.error is not None:
             raise ended.error
         if ended.is_asked:
@@ -92,12 +98,6 @@ def rendered(planned: Plan) -> Rendered:
     if card is None:  # somebody has taken it away in this moment
         raise ReportError(f"the report is not in {target} any more", hint="render it again")
     return Rendered(target / "report.html", target / "report.ipynb", target / "summary.json", facts, card)
-
-
-def _tell(line: str) -> None:
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # nobody reads it any more; the work goes on
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
 
 
 def render_here(planned: Plan, folder: Path) -> None:
@@ -141,6 +141,7 @@ def _make(planned: Plan, made: Path, executed: Path) -> None:
 
     target = planned.target
     began = time.monotonic()
+    step("opening the lake")
     opened = _foresee(planned)
     with ThreadPoolExecutor(1, "forbidden") as beside:
         asked = beside.submit(_forbidden, planned, opened)  # another core may do that while the notebook runs
@@ -149,10 +150,13 @@ def _make(planned: Plan, made: Path, executed: Path) -> None:
     _log.info("%s: the notebook ran for %.1f s", target.name, time.monotonic() - began)
     try:
         if executed.is_file():
-            leak_gate.clean(executed, forbidden, target)
+            leak_gate.clean(executed, forbidden, target, is_own=not planned.builder)
         if failure is not None:
             raise _in_words(failure, forbidden)
-        title, page, facts = assemble(executed, made_at=planned.card.made_at)
+        own = None if planned.builder else planned.card
+        title, page, facts = assemble(
+            executed, made_at=planned.card.made_at, own=own, held=_held(planned) if own else None
+        )
         (made / "report.html").write_text(page, encoding="utf-8")
         (made / "summary.json").write_text(
             json.dumps({"title": title, "scope": planned.scope, **facts}, indent=1, ensure_ascii=False, allow_nan=False)
@@ -162,11 +166,21 @@ def _make(planned: Plan, made: Path, executed: Path) -> None:
         shutil.copyfile(executed, made / "report.ipynb")
         card = cards.of_facts(replace(planned.card, folder=target.name), facts)
         cards.write(card, made)
+        step("searching the page for what may not be read in it")
         leak_gate.check(made, forbidden.about(leak_gate.tenants(planned.values, facts)))
     except ReportError as error:
         kept = publish(target, planned.card, error, executed, forbidden)
         archive.refresh(target.parent, {target.name})
         raise _kept(error, kept) from None
+
+
+def _held(planned: Plan) -> Coverage:
+    """How much of the window the lake holds, of the tenants that the report is about."""
+    from analytics.warehouse.coverage import coverage
+
+    card = planned.card
+    seen = LakeInSight(Lake(place(planned.text("lake"))), realms=[card.realm] if card.is_scoped else None)
+    return coverage(seen, Window(card.since, card.until))
 
 
 def _foresee(planned: Plan) -> Warehouse | None:
@@ -213,7 +227,7 @@ def publish_failure(planned: Plan, error: AnalyticsError, half_run: Path | None 
     try:
         forbidden = _forbidden(planned)
         if half_run is not None and half_run.is_file():
-            leak_gate.clean(half_run, forbidden, planned.target)
+            leak_gate.clean(half_run, forbidden, planned.target, is_own=not planned.builder)
     except (AnalyticsError, OSError, MemoryError, ValueError):
         forbidden = None  # a lake that cannot be read is often what happened
     kept = publish(planned.target, planned.card, error, half_run, forbidden)
@@ -248,17 +262,24 @@ def _said(values: Mapping[str, Value]) -> list[str]:
     return [value for name, value in values.items() if isinstance(value, str) and name not in places]
 
 
-def assemble(notebook: Path, *, made_at: datetime | None = None) -> tuple[str, str, dict[str, Any]]:
+def assemble(
+    notebook: Path, *, made_at: datetime | None = None, own: Card | None = None, held: Coverage | None = None
+) -> tuple[str, str, dict[str, Any]]:
     """An executed notebook as a page.
 
-    Only outputs that carry the package's own mark are taken: what else a notebook shows stays in the notebook.
+    Of a notebook of the package only outputs that carry its own mark are taken; one of the user's own renders as itself.
 
     Args:
         notebook: The executed one.
         made_at: UTC; the page says it in its last line, and nowhere else.
+        own: What is known of the report, where the notebook is the user's own.
+        held: How much of its window the lake holds.
 
     Returns:
         Title, HTML, and the facts of the summary cell.
+
+    Raises:
+        ReportError: A notebook of the user's own shows nothing.
     """
     import nbformat
 
@@ -266,10 +287,26 @@ def assemble(notebook: Path, *, made_at: datetime | None = None) -> tuple[str, s
     from analytics.reports.schedule import archive
 
     book = nbformat.read(notebook, as_version=4)
+    code = [cell.source for cell in book.cells if cell.cell_type == "code"]
+    when = f", {made_at:%Y-%m-%d %H:%M:%S} UTC" if made_at else ""
+    footer = f"Made by strategy-analytics from the execution log{when}. Same facts for programs: summary.json"
+    links: Sequence[tuple[str, Any]]
+    if own is not None:
+        from analytics.reports.render.own_page import own_page
+
+        title, blocks, links, facts = own_page(book.cells, own, held)
+    else:
+        title, blocks, links, facts = _blocks(book.cells)
+    nav = [(archive.HOME, "Reports"), *links]
+    return title, page.document(title, blocks, nav=nav, footer=footer, code_cells=code, has_neighbours=True), facts
+
+
+def _blocks(cells: Sequence[Any]) -> tuple[str, list[str], Sequence[tuple[str, Any]], dict[str, Any]]:
+    """Title, blocks, links and facts of an executed notebook of the package."""
     blocks: list[str] = []
     facts: dict[str, Any] = {}
     left_out = 0
-    for cell in book.cells:
+    for cell in cells:
         for output in cell.get("outputs", []):
             marks = output.get("metadata", {})
             if "analytics" in marks.get("text/html", {}):
@@ -281,12 +318,7 @@ def assemble(notebook: Path, *, made_at: datetime | None = None) -> tuple[str, s
     if left_out or not blocks:
         blocks.append(_left_out(left_out, is_blank=not blocks))
     title = str(facts.get("title") or facts.get("report") or "Report")
-    nav = [(str(href), str(label)) for href, label in facts.pop("nav", [])]
-    code = [cell.source for cell in book.cells if cell.cell_type == "code"]
-    when = f", {made_at:%Y-%m-%d %H:%M:%S} UTC" if made_at else ""
-    footer = f"Made by strategy-analytics from the execution log{when}. Same facts for programs: summary.json"
-    nav = [(archive.HOME, "Reports"), *nav]
-    return title, page.document(title, blocks, nav=nav, footer=footer, code_cells=code, has_neighbours=True), facts
+    return title, blocks, [(str(href), str(label)) for href, label in facts.pop("nav", [])], facts
 
 
 def _left_out(count: int, *, is_blank: bool) -> str:
@@ -332,6 +364,7 @@ def _run_notebook(planned: Plan, executed: Path) -> Exception | None:
             from analytics.reports.render import kernel
 
             kernel.execute(planned.notebook, executed, planned.values)
+        failure = _left_early(executed)
     except PapermillExecutionError as error:
         if isinstance(error.__cause__, AnalyticsError) and f"{planned.builder}(" in error.source:
             raise _Refused(error.__cause__) from None
@@ -339,6 +372,20 @@ def _run_notebook(planned: Plan, executed: Path) -> Exception | None:
     except (DeadKernelError, ReportError) as error:
         failure = error
     return failure
+
+
+def _left_early(executed: Path) -> ReportError | None:
+    """What papermill takes for a notebook's good end: a cell that called ``sys.exit()``."""
+    import nbformat
+
+    for cell in nbformat.read(executed, as_version=4).cells:
+        for output in cell.get("outputs", ()):
+            if output.output_type == "error" and output.ename == "SystemExit":
+                return ReportError(
+                    f"the notebook ended itself in cell {cell.execution_count} (SystemExit): a report runs to its end",
+                    hint="leave the cells after it out with an if; raise an error where the report shall fail",
+                )
+    return None
 
 
 def _in_words(failure: Exception, forbidden: leak_gate.Forbidden) -> ReportError:

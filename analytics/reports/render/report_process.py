@@ -26,6 +26,7 @@ from typing import IO, Any, Self
 
 from analytics.config import child_environment
 from analytics.errors import AnalyticsError, ReportError, class_of
+from analytics.reports.render import steps
 from analytics.reports.render.plan import Plan
 from analytics.storage import scratch
 
@@ -118,6 +119,7 @@ def run(
         "plan": planned.to_json(),
         "folder": str(folder),
         "log_level": logging.getLogger("analytics").level,
+        "steps": tell is not None and steps.are_wanted(),
         "environment": _private(folder),
     }
     child: _Forked | subprocess.Popen[str] | None = warm.fork(is_stopped) if warm else None
@@ -317,7 +319,7 @@ class _Words:
 
     def _read(self) -> None:
         for line in self._stream or ():
-            if line.strip():
+            if line.strip() and not line.startswith(steps.MARK):
                 self.last = line.strip()[:_LAST_WORDS]
             if self._tell:
                 self._tell(line.rstrip("\n"))

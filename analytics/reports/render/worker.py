@@ -17,7 +17,7 @@ from typing import IO, NoReturn
 from analytics.config import adopt_environment
 from analytics.errors import AnalyticsError, ReportError, UsageError, named
 from analytics.reports.page.inline import visible
-from analytics.reports.render import notebooks, rendering
+from analytics.reports.render import notebooks, rendering, steps
 from analytics.reports.render.plan import Plan
 from analytics.reports.render.report_process import FAILED, LET_GO_SECONDS, REFUSED, STOPPED, answer
 from analytics.storage.signals import unwinding
@@ -85,6 +85,8 @@ def main() -> int:
         handler.setFormatter(_Line())
         logging.getLogger("analytics").addHandler(handler)
         logging.getLogger("analytics").setLevel(task["log_level"])
+    if task["steps"]:
+        steps.tell_parent()
     try:
         with unwinding():
             return work(Plan.from_json(task["plan"]), Path(task["folder"]))

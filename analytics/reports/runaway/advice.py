@@ -384,15 +384,22 @@ def gather_advice(lake: Warehouse, evidence: Evidence, found: Sequence[Finding],
     return Advice(evidence, largest, publishers, len(lake.realms) == 1, least)
 
 
-def section(found: Sequence[Finding], advice: Advice, *, is_compared: bool) -> Block:
-    """What to do, finding after finding."""
+def section(found: Sequence[Finding], advice: Advice, *, is_compared: bool, before: Sequence[page.Todo] = ()) -> Block:
+    """What to do, finding after finding.
+
+    Args:
+        found: The findings.
+        advice: Of each.
+        is_compared: There is a last report.
+        before: What is to be done before any of it.
+    """
     how = [
         "Commands are ready to paste; they find the lake by $ANALYTICS_LAKE.",
         "Nothing here decides to roll back: the post-mortem tries the whole program first.",
     ]
-    if not found:
+    if not found and not before:
         return page.section("do", "What to do?", how, "Nothing: there is no finding.")
-    body: list[Inline | Block] = []
+    body: list[Inline | Block] = [page.todo(before)] if before else []
     for place, finding in enumerate(found[:MOST], 1):
         title: Inline = [page.tag(kind_word(finding, is_compared=is_compared)), " ", _title(finding)]
         body += [page.subhead(title, id=anchor(place)), page.todo(advice.steps(finding))]

@@ -22,7 +22,7 @@ from analytics.findings.runaway.finding import (
 )
 from analytics.findings.runaway.run_costs import DIGITS, logged
 from analytics.findings.runaway.runaway import HISTORY, Evidence
-from analytics.reports import log_notes, page
+from analytics.reports import log_notes, missing_days, page
 from analytics.reports.common import realm_name
 from analytics.reports.page import number as write
 from analytics.reports.page.inline import Inline, Markup
@@ -231,9 +231,7 @@ def held(lake: Warehouse, since: datetime, until: datetime) -> Coverage:
 
 def not_seen(held: Coverage) -> str:
     """What a sentence that says "nothing" has not looked at; empty where it has looked at all of the window."""
-    gaps = [f"{write.counted(len(held.never), 'day')} not extracted"] * bool(held.never)
-    gaps += [f"{write.counted(len(held.lost), 'day')} with lost files"] * bool(held.lost)
-    return " and ".join(gaps)
+    return missing_days.counted(held)
 
 
 def summary(evidence: Evidence, found: Sequence[Finding], previous: Previous | None) -> dict[str, object]:

@@ -14,7 +14,7 @@ from analytics.findings.runaway.finding import LimitHits
 from analytics.findings.runaway.ranking import RankingRow, ranking_frame, versions_without_runs
 from analytics.findings.runaway.runaway import Burst, Evidence, Finding, Key
 from analytics.findings.runaway.thresholds import STANDARD, Thresholds
-from analytics.reports import log_notes, page
+from analytics.reports import log_notes, missing_days, page
 from analytics.reports.common import SummaryBlock, state_of, summary_block
 from analytics.reports.page import number as write
 from analytics.reports.page.inline import Inline, Markup, plain
@@ -178,7 +178,9 @@ class RunawayRules(ShownReport):
         unseen = data_box.not_seen(self.held)
         if not self._ranking:
             held = f" in what the lake holds of it ({unseen})" if unseen else ""
-            return [f"No runs logged in this window{held}, so nothing can be said about it."]
+            if self.held.missing:
+                return [f"Cannot tell: no run is logged{held}."]
+            return ["No runs logged in this window, so nothing can be said about it."]
         parts: list[Inline] = []
         for text, role in self._headline:
             parts += [", "] if parts else []
@@ -291,7 +293,8 @@ class RunawayRules(ShownReport):
 
     def actions(self) -> Block:
         """What to do."""
-        return advice.section(self.found, self._advice, is_compared=self.previous is not None)
+        todo = missing_days.todo(self.held)
+        return advice.section(self.found, self._advice, is_compared=self.previous is not None, before=todo)
 
     def sure(self) -> Block:
         """What the numbers rest on."""

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, assert_never
 
 from analytics.estimates.estimators import Estimate
@@ -218,13 +218,7 @@ TAG_ROLES = {Status.NEW: "finding", Status.WORSE: "worse", Status.FIXED: "fixed"
 
 def window_words(since: datetime, until: datetime, *, long: bool = True) -> str:
     """The window for a headline: a day by its name, otherwise from when to when."""
-    last = until - timedelta(microseconds=1)
-    whole = since.astimezone(UTC).time() == until.astimezone(UTC).time() == time()
-    if whole and until - since == timedelta(days=1):
-        return write.day(since, long=long, year=True)
-    if whole:
-        return f"{write.day(since)} – {write.day(last, year=True)}"
-    return write.span(since, until, year=True)
+    return write.window(since, until, long=long)
 
 
 def version_name(key: Key, family: str | None = "") -> Markup:

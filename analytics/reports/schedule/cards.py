@@ -10,13 +10,19 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from analytics.reports import missing_days
 from analytics.storage import typed_json
 
 CARD = "card.json"
 FAILED = ".failed"
 """Ends the name of a folder that holds a failure; the good rendering of the same window lies beside it."""
 
-STATES = ("failed", "new", "worse", "known", "fixed", "no data", "quiet")
+FINDINGS, CANNOT_TELL = 1, 4
+"""Exit codes of who renders reports: it has findings that fail the job; days that it is about are not in the lake. A report that
+was not made is an error, with a code of its own."""
+
+NO_DATA = "no data"
+STATES = ("failed", "new", "worse", "known", "fixed", NO_DATA, "quiet")
 """Of a rendering, worst first."""
 
 _FOLDER = re.compile(r"[a-z0-9_-]+(\.failed)?")
@@ -188,8 +194,6 @@ def of_facts(card: Card, facts: Mapping[str, Any]) -> Card:
 def alarm(card: Card, fail_on: str) -> str:
     """Why a report's findings fail a job; empty when they do not.
 
-    A day that was not extracted fails too, and one of which files are lost: nothing found in it is not the same as nothing new.
-
     Args:
         card: Of the report.
         fail_on: ``new``, ``any`` (that is open) or ``never``.
@@ -198,9 +202,23 @@ def alarm(card: Card, fail_on: str) -> str:
         return ""
     kinds = ("new",) if fail_on == "new" else ("new", "worse", "finding")
     count = sum(card.counts.get(kind, 0) for kind in kinds)
-    if count:
-        return f"{count} {'finding' if count == 1 else 'findings'}"
-    never = [day for day in card.missing_days if day not in card.lost_days]
-    said = [f"not extracted: {', '.join(never)}"] * bool(never)
-    said += [f"lost in the lake: {', '.join(card.lost_days)}"] * bool(card.lost_days)
-    return "; ".join(said)
+    return f"{count} {'finding' if count == 1 else 'findings'}" if count else ""
+
+
+def unseen(card: Card, fail_on: str) -> str:
+    """Why a report cannot tell what it was asked, and the command that mends it; empty where it can.
+
+    Days of the window are not in the lake: never extracted, or their files are lost. Nothing found in them is not the same as
+    nothing new. A report that has found something all the same, and whose findings nobody wants to hear of, is left in peace.
+
+    Args:
+        card: Of the report.
+        fail_on: As ``alarm``.
+    """
+    if card.is_failed or not card.missing_days or (fail_on == "never" and card.state != NO_DATA):
+        return ""
+    never = [date.fromisoformat(day) for day in card.missing_days if day not in card.lost_days]
+    lost = [date.fromisoformat(day) for day in card.lost_days]
+    said = [f"not extracted is {missing_days.names(never)}"] * bool(never)
+    said += [f"lost in the lake is {missing_days.names(lost)}"] * bool(lost)
+    return f"cannot tell: {'; '.join(said)}; to mend it: {missing_days.command([*never, *lost])}"

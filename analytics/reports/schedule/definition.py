@@ -135,7 +135,9 @@ class Definition:
         return self.realms == "all" and not self.families and not self.drafts
 
 
-def find(name: str, notebooks: Sequence[str], folder: Path = Path("reports")) -> Definition:
+def find(
+    name: str, notebooks: Sequence[str], folder: Path = Path("reports"), own: Mapping[str, Path] | None = None
+) -> Definition:
     """The definition of one report.
 
     Args:
@@ -143,6 +145,7 @@ def find(name: str, notebooks: Sequence[str], folder: Path = Path("reports")) ->
             which needs no definition.
         notebooks: Those of the package.
         folder: Where definitions lie, before those of the package.
+        own: Notebooks of the user's own by name.
 
     Raises:
         UnknownNameError: There is no such report.
@@ -162,10 +165,13 @@ def find(name: str, notebooks: Sequence[str], folder: Path = Path("reports")) ->
         return Definition(name, name)
     if name.endswith(".ipynb") and Path(name).is_file():
         return Definition(Path(name).stem, name)
-    known = sorted({*notebooks, *(found.stem for found in folder.glob("*.toml"))})
+    own = own or {}
+    if name in own:
+        return Definition(name, str(own[name]))
+    known = sorted({*notebooks, *(found.stem for found in folder.glob("*.toml")), *own})
     raise UnknownNameError(
         f"there is no report {name!r}",
-        hint=f"{did_you_mean(name, known)}known: {', '.join(known)}, or a .toml file",
+        hint=f"{did_you_mean(name, known)}known: {', '.join(known)}, or a .toml or .ipynb file",
         name=name,
     )
 

@@ -29,6 +29,7 @@ from analytics.reports.render import report_process
 from analytics.reports.render.plan import Plan, plan, window_on
 from analytics.reports.render.publish_folder import sweep
 from analytics.reports.render.rendering import publish_failure
+from analytics.reports.render.steps import StepLine
 from analytics.reports.schedule import archive, cards
 from analytics.reports.schedule.cards import FAILED, Card
 from analytics.reports.schedule.definition import Definition, due_days
@@ -233,6 +234,8 @@ class Outcome:
         seconds: How long it took.
         alarm: Why its findings fail the job; empty when they do not, or when it was there before, unless it refuses a draft.
         said: Of a failure, for the log: the last words of its process, also what its page may not show.
+        unseen: Why it cannot tell, and what mends it; empty where it can. Said until the days are there, also of a report that was
+            there before.
     """
 
     job: Job
@@ -241,6 +244,7 @@ class Outcome:
     seconds: float
     alarm: str = ""
     said: str = ""
+    unseen: str = ""
 
 
 @dataclass(slots=True)
@@ -259,10 +263,16 @@ class RunResult:
 
     @property
     def exit_code(self) -> int:
-        """3 when a report failed, 1 when findings of a new one fail the job or a draft is still refused, else 0."""
+        """The worst of what happened.
+
+        3 when a report failed; 1 when findings of a new one fail the job or a draft is still refused; 4 when one cannot tell,
+        because days of its window are not in the lake; else 0.
+        """
         if any(outcome.state == "failed" for outcome in self.outcomes):
             return ReportError.exit_code
-        return 1 if any(outcome.alarm for outcome in self.outcomes) else 0
+        if any(outcome.alarm for outcome in self.outcomes):
+            return cards.FINDINGS
+        return cards.CANNOT_TELL if any(outcome.unseen for outcome in self.outcomes) else 0
 
 
 def run(
@@ -321,7 +331,7 @@ def run(
             del opened  # its memory is wanted by those who render
             lost = losses.of_days(whole, ledger, None)
             with report_process.Warm() as warm, ThreadPoolExecutor(workers) as pool:
-                runner = _Runner(folder, given, ledger, lost, force, fail_on, progress, held, warm)
+                runner = _Runner(folder, given, ledger, lost, force, fail_on, progress, held, warm, workers == 1)
                 try:
                     for outcomes in pool.map(runner.chain, chains):
                         result.outcomes += outcomes
@@ -367,6 +377,7 @@ class _Runner:
     progress: Callable[[Outcome], None] | None
     held: lock.Held
     warm: report_process.Warm
+    is_alone: bool = True
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def stop(self) -> None:
@@ -408,20 +419,30 @@ class _Runner:
             return Outcome(job, "failed", card, seconds, said=words)
         # Conditions of a rehearsal are a wish of their own: who writes them wants the job to fail.
         wanted = "new" if planned.text("fail_on") else job.definition.fail_on
-        alarm = cards.alarm(card, self.fail_on or wanted)
-        return Outcome(job, "rendered", card, seconds, alarm)
+        fail_on = self.fail_on or wanted
+        return Outcome(job, "rendered", card, seconds, cards.alarm(card, fail_on), unseen=cards.unseen(card, fail_on))
 
     def _up_to_date(self, job: Job, planned: Plan, page: Path, began: float) -> Outcome:
         """Nothing to make. Findings were told when they were new; a draft that was refused stays so until it changes."""
         refused = still_refused(page) if planned.text("fail_on") and self.fail_on != "never" else ""
-        return Outcome(job, "up to date", cards.read(page) or planned.card, time.monotonic() - began, refused)
+        card = cards.read(page) or planned.card
+        unseen = cards.unseen(card, self.fail_on or job.definition.fail_on)
+        return Outcome(job, "up to date", card, time.monotonic() - began, refused, unseen=unseen)
 
     def _render(self, planned: Plan, limit_seconds: float) -> tuple[Card, str]:
         """What the report says, and of a failure the words for the log: on its page some may be left out."""
         with report_process.folder(self.out) as folder:
+            line = StepLine(planned.card.name) if self.is_alone else None
             ended = report_process.run(
-                planned, folder, limit_seconds=limit_seconds, is_stopped=self.stopped.is_set, warm=self.warm
+                planned,
+                folder,
+                limit_seconds=limit_seconds,
+                is_stopped=self.stopped.is_set,
+                tell=line.tell if line else None,
+                warm=self.warm,
             )
+            if line:
+                line.clear()
             if ended.code == 0:
                 return cards.read(planned.target) or planned.card, ""
             failure = planned.target.with_name(planned.target.name + FAILED)

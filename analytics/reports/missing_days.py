@@ -1,0 +1,76 @@
+"""Days of a window that the lake does not hold: which, and the command that brings them. Of these nobody can tell anything."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from analytics.reports import page
+from analytics.reports.page import number as write
+from analytics.warehouse.coverage import Coverage
+
+_ONE_DAY = dt.timedelta(days=1)
+_MOST_STRETCHES = 4
+
+
+def stretches(days: Sequence[dt.date]) -> list[tuple[dt.date, dt.date]]:
+    """Days in a row as first and last, oldest first."""
+    found: list[tuple[dt.date, dt.date]] = []
+    for day in sorted(set(days)):
+        if found and day - found[-1][1] == _ONE_DAY:
+            found[-1] = (found[-1][0], day)
+        else:
+            found.append((day, day))
+    return found
+
+
+def names(days: Sequence[dt.date]) -> str:
+    """Days for a sentence.
+
+    >>> names([dt.date(2026, 7, 8), dt.date(2026, 7, 9), dt.date(2026, 7, 13)])
+    'Wed 8 – Thu 9 July and Mon 13 July 2026'
+    """
+    said = [_stretch(first, last) for first, last in stretches(days)]
+    if not said:
+        return ""
+    more = len(said) - _MOST_STRETCHES
+    if more > 0:
+        said = [*said[:_MOST_STRETCHES], f"{more} more stretches"]
+    year = f" {max(days).year}"
+    return (", ".join(said[:-1]) + " and " + said[-1] if len(said) > 1 else said[0]) + (year if more <= 0 else "")
+
+
+def _stretch(first: dt.date, last: dt.date) -> str:
+    if first == last:
+        return write.day(first)
+    # "Wed 8 – Thu 9 July", and both months where they differ.
+    begin = write.day(first) if first.month != last.month else write.day(first).rpartition(" ")[0]
+    return f"{begin} – {write.day(last)}"
+
+
+def command(days: Sequence[dt.date], expired: Sequence[dt.date] = ()) -> str:
+    """What brings them: one extraction of all of them, which reads nothing of the days between that are there.
+
+    Args:
+        days: Those that are missing; one at least.
+        expired: Of these, the ones that were dropped on purpose.
+    """
+    wanted = "strategy-analytics extract"
+    return f"{wanted} --since {min(days)} --until {max(days) + _ONE_DAY}{' --also-expired' * bool(expired)}"
+
+
+def counted(held: Coverage) -> str:
+    """How many days a sentence that says "nothing" has not looked at, and which; empty where it has looked at all of the window."""
+    gaps = [f"{write.counted(len(held.never), 'day')} not extracted, {names(held.never)}"] * bool(held.never)
+    gaps += [f"{write.counted(len(held.lost), 'day')} with lost files, {names(held.lost)}"] * bool(held.lost)
+    return "; ".join(gaps)
+
+
+def todo(held: Coverage) -> list[page.Todo]:
+    """What to do about them; nothing where all are there."""
+    if not held.missing:
+        return []
+    why = "Of what is not in the lake this page can tell nothing. Then render it again."
+    if held.lost:
+        why = f"Their files are lost in the lake: a backup brings them back, or the source while it has them. {why}"
+    return [page.Todo(f"Extract {names(held.missing)}.", why, command(held.missing, held.expired))]

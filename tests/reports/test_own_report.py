@@ -1,0 +1,214 @@
+"""A notebook of one's own renders as itself: whatever its cells show stands on the page, and nothing in it acts."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import nbformat
+import pandas as pd
+import pytest
+
+from analytics import api
+from analytics.cli import main
+from analytics.errors import ReportError, UnknownNameError, UsageError
+from analytics.lake.lake import Lake
+from analytics.reports import own_findings
+from analytics.reports.leak_gate import Forbidden, clean
+from analytics.reports.render import own_outputs, rendering
+from analytics.reports.schedule.available import available, find_report
+from analytics.reports.schedule.cards import Card, alarm, of_facts
+from tests.reports.test_report_run import at, notebook
+
+TEMPLATE = Path(__file__).parents[2] / "notebooks" / "own_report.ipynb"
+WINDOW = {"since": "2026-07-08", "until": "2026-07-11"}
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n rest").decode()
+
+
+def made(tmp_path: Path, *cells: Any) -> tuple[str, str, dict[str, Any]]:
+    """Title, page and facts of an executed notebook: texts are Markdown, dictionaries outputs of one cell each."""
+    book = nbformat.v4.new_notebook()
+    for cell in cells:
+        if isinstance(cell, str):
+            book.cells.append(nbformat.v4.new_markdown_cell(cell))
+        else:
+            kind = cell.pop("output_type", "display_data")
+            code = nbformat.v4.new_code_cell("1", outputs=[nbformat.v4.new_output(kind, **cell)])
+            book.cells.append(code)
+    nbformat.write(book, tmp_path / "own.ipynb")
+    card = Card("mine", "mine", "acme", True, "", at(8), at(11), at(12), "failed")
+    return rendering.assemble(tmp_path / "own.ipynb", own=card)
+
+
+def shown(bundle: own_outputs.Bundle) -> dict[str, Any]:
+    data, marks = bundle
+    return {"data": data, "metadata": marks}
+
+
+def test_words_frames_pictures_and_prints_stand_on_the_page_in_their_order(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"who": ["ann<b>", None], "share": [1 / 3, 2.0]})
+    title, page, _ = made(
+        tmp_path,
+        "# Who earns\n\nBefore *all*.",
+        "## A table",
+        shown(own_outputs.frame(frame)),
+        {"data": {"image/png": PNG, "text/plain": "<Figure size 640x480>"}},
+        {"output_type": "stream", "name": "stdout", "text": "printed <i>\n"},
+        {"data": {"text/plain": "42"}},
+    )
+    assert title == "Who earns" and "<h1>Who earns</h1>" in page and "Wed 8 July – Fri 10 July 2026" in page
+    places = [
+        page.index(part)
+        for part in (
+            "Before <em>all</em>.", "<h2>A table</h2>", "ann&lt;b&gt;", "0.333333", f'src="data:image/png;base64,{PNG}"',
+            "printed &lt;i&gt;", "<code>42</code>",
+        )
+    ]  # fmt: skip
+    assert places == sorted(places)
+    assert 'href="#part-2">A table</a>' in page
+    assert "1 picture of this page was not searched" in page
+
+
+@pytest.mark.parametrize(
+    ("hostile", "stands"),
+    [
+        ("<script>alert(1)</script>", "&lt;script&gt;"),
+        ("[here](javascript:alert(1))", "javascript:alert(1)"),
+        ("[there](https://elsewhere.example/x)", "there (https://elsewhere.example/x)"),
+        ("![seen](https://elsewhere.example/p.png)", "[picture: seen]"),
+        ("a \u202e b", "a \\u202e b"),
+        ("| a <i> |\n|---|\n| <b>x</b> |", 'data-l="a &lt;i&gt;"'),
+    ],
+)
+def test_markdown_reaches_for_nothing_and_holds_no_html(tmp_path: Path, hostile: str, stands: str) -> None:
+    for page in (made(tmp_path, hostile)[1], made(tmp_path, {"data": {"text/markdown": hostile}})[1]):
+        body = page.partition('class="sa-own"')[2].partition("</main>")[0]
+        assert stands in body
+        assert not re.search(r"<(script|i|b)>|(href|src)=.?(https?|javascript):", body)
+
+
+def test_html_of_others_and_what_is_no_picture_stay_in_the_notebook_and_that_is_said(tmp_path: Path) -> None:
+    _, page, _ = made(
+        tmp_path,
+        {"data": {"text/html": "<script>alert(1)</script>", "text/plain": "<IPython.core.display.HTML object>"}},
+        {"data": {"image/png": base64.b64encode(b"<svg onload=alert(1)>").decode()}},
+        {"data": {"image/svg+xml": "<svg onload='alert(1)'/>"}},
+    )
+    body = page.partition("<main>")[2].partition("</main>")[0]
+    assert body.count("in report.ipynb only") == 2
+    assert "alert(1)" not in body and "data:image/svg+xml;base64," in body, "as a picture, in which nothing runs"
+
+
+def test_a_notebook_that_shows_nothing_is_no_report(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="shows nothing"):
+        made(tmp_path, {"output_type": "stream", "name": "stderr", "text": "a warning"})
+
+
+def told(*findings: tuple[str, str]) -> dict[str, Any]:
+    return own_findings.facts_of([{"severity": severity, "text": text} for text, severity in findings], {})
+
+
+def test_findings_of_ones_own_colour_the_index_and_fail_the_job_as_those_of_the_package_do(tmp_path: Path) -> None:
+    block = own_findings.FindingBlock(
+        {"severity": "worse", "text": "<b>slower</b>", "realm_id": None, "family_name": "Ladder"}
+    )
+    _, page, facts = made(tmp_path, "# T", shown(block._repr_mimebundle_()))
+    assert "&lt;b&gt;slower&lt;/b&gt;" in page and "(no realm)" in page and "1 worse" in page
+    assert facts["state"] == "worse" and facts["counts"] == {"worse": 1} and facts["verdict"] == "<b>slower</b>"
+    empty = Card("mine", "mine", None, False, "", at(8), at(11), at(12), "failed")
+    for findings, state, fails in (
+        ([], "quiet", ("", "")),
+        ([("x", "fixed")], "fixed", ("", "")),
+        ([("x", "known")], "known", ("", "1 finding")),
+        ([("x", "new"), ("y", "worse")], "new", ("1 finding", "2 findings")),
+    ):
+        card = of_facts(empty, told(*findings))
+        assert (card.state, (alarm(card, "new"), alarm(card, "any"))) == (state, fails)
+
+
+@pytest.mark.parametrize(
+    "given", [{"text": "x", "severity": "wrose"}, {"text": " "}, {"text": 5}, {"text": "x", "realm": 7}]
+)
+def test_a_finding_without_words_or_of_no_severity_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        api.add_finding(**given)
+
+
+def test_what_an_object_says_of_its_folder_is_written_out_and_names_of_users_are_left_for_the_gate(
+    tmp_path: Path,
+) -> None:
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("lake")])
+    said = {"text/plain": "Lake /srv/lake/x of user-17", "text/html": "<b>/srv/lake</b>"}
+    book.cells[0].outputs = [nbformat.v4.new_output("display_data", dict(said))]
+    for is_own, wanted in ((False, said["text/html"]), (True, "<b>‹lake's folder›</b>")):
+        nbformat.write(book, tmp_path / "own.ipynb")
+        known = Forbidden({}, frozenset(), {"/srv/lake": "the lake's folder"}, frozenset({"user-17"}))
+        clean(tmp_path / "own.ipynb", known, is_own=is_own)
+        [output] = nbformat.read(tmp_path / "own.ipynb", as_version=4).cells[0].outputs
+        assert output.data["text/html"] == wanted and "user-17" in output.data["text/plain"]
+
+
+def test_a_cell_that_ends_the_notebook_has_not_made_a_report(lake: Lake, tmp_path: Path) -> None:
+    own = notebook(tmp_path, "print('before')", "import sys; sys.exit(0)", "print('after')")
+    with pytest.raises(ReportError, match=r"ended itself in cell 4"):
+        api.render(str(own), out=tmp_path / "out", lake=str(lake.root), **WINDOW)
+    assert not list((tmp_path / "out").glob("*/report.html"))
+    shell = SimpleNamespace(
+        display_formatter=SimpleNamespace(mimebundle_formatter=SimpleNamespace(for_type_by_name=lambda *_: None))
+    )
+    own_outputs.prepare(shell)
+    with pytest.raises(RuntimeError, match="runs to its end"):
+        shell.ask_exit()  # what exit() and quit() call
+
+
+def test_the_template_renders_with_its_table_picture_and_findings(
+    lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = [cell.source for cell in nbformat.read(TEMPLATE, as_version=4).cells if cell.cell_type == "code"]
+    assert sum(len(source.splitlines()) for source in code) <= 22, "to be read at a glance"
+    words = [
+        "report",
+        str(TEMPLATE),
+        "--lake",
+        str(lake.root),
+        "--out",
+        str(tmp_path),
+        "--all-realms",
+        "--fail-on",
+        "any",
+    ]
+    assert main([*words, "--since", WINDOW["since"], "--until", WINDOW["until"], "--set", "most=1"]) == 1
+    page = Path(capsys.readouterr().out.strip())
+    html, facts = (
+        page.read_text(encoding="utf-8"),
+        json.loads(page.with_name("summary.json").read_text(encoding="utf-8")),
+    )
+    assert facts["state"] == "new" and len(facts["findings"]) == facts["counts"]["new"] > 3
+    assert {"Speed bonus", "Tier ladder"} <= {one.get("family_name") for one in facts["findings"]}
+    assert 'src="data:image/png;base64,' in html and "points (est.)" in html and "How to read" not in html
+
+
+def test_reports_are_listed_and_ones_own_is_found_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reports").mkdir()
+    own = notebook(tmp_path / "reports", "1")
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "reports" / "sketch.ipynb")
+    (tmp_path / "reports" / "weekly.toml").write_text(
+        'notebook = "mine.ipynb"\nwindow = "last week"\nevery = "monday"\n'
+    )
+    (tmp_path / "reports" / "broken.toml").write_text('notebook = "nobody"\n')
+    kinds = {one.name: (one.kind, one.about) for one in available()}
+    assert kinds["weekly"] == ("definition", "weekly: last week, every Monday") and "nobody" in kinds["broken"][1]
+    assert kinds["mine"][0] == "notebook" and kinds["runaway_rules"] and "sketch" not in kinds
+    assert find_report("mine").notebook == str(own.relative_to(tmp_path))
+    with pytest.raises(UnknownNameError, match="mien"):
+        find_report("mien")
+    assert main(["report", "--list"]) == 0
+    assert "weekly: last week" in capsys.readouterr().out
+    assert main(["report"]) == 2
