@@ -352,7 +352,17 @@ def connect(url: str) -> Iterator[Session]:
     try:
         yield Session(connection, settings)
     finally:
-        connection.close()  # which ends the transaction
+        _end(connection)
+
+
+def _end(connection: Connection) -> None:
+    """Close it, its transaction ended: of one that just goes the server learns later, and a run right after would wait for it."""
+    import psycopg
+
+    status = psycopg.pq.TransactionStatus
+    with contextlib.closing(connection), contextlib.suppress(psycopg.OperationalError):  # cut, as is its transaction
+        if connection.info.transaction_status in (status.INTRANS, status.INERROR):
+            connection.rollback()
 
 
 _NAMES_OF_A_SERVER = ("host", "hostaddr", "port", "service", "dbname")

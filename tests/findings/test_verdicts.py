@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -19,9 +20,20 @@ from tests.verdicts.truths import Truths
 NUMBER = {"value": 8_000.0, "low": 5_000.0, "high": 11_000.0}
 
 
-@cache
-def truths(key: str) -> Truths:
-    return Truths(cause(key), simulate(cause(key), SEED).truth)
+Knows = Callable[[str], Truths]
+
+
+@pytest.fixture(scope="module")
+def truths(caused: Planted) -> Knows:
+    """What is true of a story; of those that are planted it lies beside their lake."""
+    planted = {story.key for story in caused.stories}
+
+    @cache
+    def known(key: str) -> Truths:
+        story = cause(key)
+        return Truths(story, caused.runs(story) if key in planted else simulate(story, SEED).truth)
+
+    return known
 
 
 def facts(*stories: dict[str, Any], versions: Any = (), verdict: str = "Something.", **rest: Any) -> dict[str, Any]:
@@ -49,7 +61,7 @@ def tried(verdict: str, version: int = 2, earlier: int = 1) -> dict[str, Any]:
     return {"version": version, "earlier": earlier, "verdict": verdict}
 
 
-def outcome(key: str, said: dict[str, Any]) -> str:
+def outcome(key: str, said: dict[str, Any], truths: Knows) -> str:
     return judge(cause(key), said, truths(key)).outcome
 
 
@@ -105,20 +117,20 @@ INPUTS = {"kind": "data", "version": None, "cause": "inputs"}
         ),
     ],
 )
-def test_a_summary_is_judged_by_what_is_true(key: str, said: dict[str, Any], expected: str) -> None:
-    assert outcome(key, said) == expected
+def test_a_summary_is_judged_by_what_is_true(key: str, said: dict[str, Any], expected: str, truths: Knows) -> None:
+    assert outcome(key, said, truths) == expected
 
 
-def test_a_summary_that_lacks_its_keys_is_no_silence() -> None:
+def test_a_summary_that_lacks_its_keys_is_no_silence(truths: Knows) -> None:
     said = facts(told())
     del said["versions"]
     with pytest.raises(KeyError, match="versions"):
-        outcome("parent_bonus", said)
+        outcome("parent_bonus", said, truths)
 
 
-def test_the_stated_numbers_are_held_against_all_runs() -> None:
+def test_the_stated_numbers_are_held_against_all_runs(truths: Knows, caused: Planted) -> None:
     # Since the change a bonus run is paid 2 points more: so many runs, twice.
-    runs = simulate(cause("parent_bonus"), SEED).truth.to_pylist()
+    runs = caused.runs(cause("parent_bonus")).to_pylist()
     second = [run for run in runs if run["strategy_version"] == 2 and run["status"] == "ok"]
     bonus = sum(run["case_name"] == "BonusEngagement" for run in second)
     paid = sum(run["points"] for run in second)
@@ -132,7 +144,7 @@ def test_the_stated_numbers_are_held_against_all_runs() -> None:
     assert not judged.same.inside
 
 
-def test_an_interval_without_an_end_has_everything_on_that_side() -> None:
+def test_an_interval_without_an_end_has_everything_on_that_side(truths: Knows) -> None:
     said = facts(told(), overpaid={"value": 1.0, "low": None, "high": None})
     assert judge(cause("parent_bonus"), said, truths("parent_bonus")).overpaid.inside  # type: ignore[union-attr]
 

@@ -27,6 +27,8 @@ from tests.planted import world
 from tests.planted.engine import Simulated, simulate
 from tests.planted.rivals import REALM, RIVALS, rival
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 ASK = {"realm": REALM, "since": "2026-05-12", "until": "2026-05-18"}
 TAGS = {"Ten": "spring-a", "Fifteen": "spring-b", "Old shop": "shops", "New shop": "shops"}
 
@@ -262,6 +264,7 @@ def test_another_tenants_strategy_is_told_from_an_unknown_one_where_both_are_in_
     assert "elsewhere" not in str(caught.value) + str(caught.value.hint)
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize(
     ("words", "said"),
     [

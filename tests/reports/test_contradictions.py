@@ -160,7 +160,7 @@ def test_nobody_bounds_a_decrease(sentence: str, is_one: bool) -> None:
 
 
 @pytest.fixture(scope="module")
-def rendered(caused: Planted) -> Any:
+def rendered(caused: Planted, without_pictures: None) -> Any:
     """The page of a story."""
     return lambda told: Page.of(api.post_mortem(caused.warehouse, **told.ask()))
 

@@ -215,15 +215,23 @@ if "analytics.reports.render.worker" in sys.orig_argv:
 """Begins with every Python of the test: the report's process stands still where it would build the report."""
 
 
+ALONE = ("runaway_rules", ["report"], 1)
+WITH_KERNEL = ("mine.ipynb", ["report"], 2)
+OF_MANY = ("mine.ipynb", ["report", "run"], 4)  # what it was forked from, and who waits for it
+
+
 @pytest.mark.parametrize(
-    ("report", "words", "processes"),
+    ("report", "words", "processes", "everybody"),
     [
-        ("runaway_rules", ["report"], 1),
-        ("mine.ipynb", ["report"], 2),  # the notebook's kernel
-        ("mine.ipynb", ["report", "run"], 4),  # what it was forked from, and who waits for it
+        (*ALONE, False),
+        (*WITH_KERNEL, False),
+        (*WITH_KERNEL, True),
+        (*OF_MANY, True),
+        # Of who is asked, and of how many there are, each is above.
+        pytest.param(*ALONE, True, marks=pytest.mark.long),
+        pytest.param(*OF_MANY, False, marks=pytest.mark.long),
     ],
 )
-@pytest.mark.parametrize("everybody", [False, True])
 def test_a_report_that_is_asked_to_end_takes_its_processes_with_it_and_leaves_nothing(
     lake: Lake, tmp_path: Path, report: str, words: list[str], processes: int, everybody: bool
 ) -> None:
