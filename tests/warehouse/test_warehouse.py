@@ -249,7 +249,7 @@ def clean(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A lake of what the simulated engine wrote, without the odd rows: those live in realms of their own."""
     realms = sorted(set(pq.read_table(demo.truth, columns=["realm_id"])["realm_id"].to_pylist()) - {None})
     made = Lake(tmp_path_factory.mktemp("clean") / "lake")
-    extract(demo.url, made, Window.parse("2026-07-06", "2026-07-12"), realms=realms, rates=Rates((), 0.05))
+    extract(demo.url, made, Window.parse("2026-07-08", "2026-07-10"), realms=realms, rates=Rates((), 0.05))
     return made
 
 
