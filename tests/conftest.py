@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import itertools
 import os
@@ -106,8 +107,14 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_unconfigure() -> None:
-    """What extensions hold is looked for at the end of the process, and they complain of what is still there."""
+    """What nobody closed complains when it is collected: once is enough, and pytest's own five times have nothing to look through.
+
+    What extensions hold is looked for at the end of the process, and they complain of what is still there.
+    """
     gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    atexit.register(gc.unfreeze)
 
 
 @pytest.fixture(scope="session")
