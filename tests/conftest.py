@@ -43,16 +43,16 @@ ROOM = 4 << 30
 EMPTY = "empty_source"
 """A database with empty source tables on the demo's server: copying it is faster than creating them."""
 LONGEST = (
-    "test_object_store", "test_partials", "test_rehearsal_render", "test_ended", "test_estimate", "test_hostile_report",
-    "test_warehouse", "test_against", "test_erase", "test_runaway_stories", "test_runaway", "test_tenancy", "test_notebooks",
-    "test_extract", "test_planted", "test_rehearsal_page", "test_lake", "test_contradictions", "test_damaged", "test_cli",
-    "test_proof", "test_summary", "test_replicas", "test_edits", "test_leak_gate", "test_verdicts", "test_report_run",
-    "test_small_cells", "test_browser", "test_charts", "test_runaway_words", "test_odd_lakes", "test_benchmarks",
-    "test_day_files", "test_post_mortem", "test_silences", "test_refusals", "test_counterfactual", "test_time_split",
-    "test_showing", "test_runaway_advice", "test_what_if", "test_demo", "test_one_truth", "test_audit", "test_rehearsal",
-    "test_intervals", "test_failing", "test_house", "test_storage", "test_incident", "test_significance", "test_lossless",
-    "test_told_causes", "test_expire", "test_node_profile", "test_counters", "test_trials", "test_walk", "test_bounds",
-    "test_forecast", "test_distribution",
+    "test_object_store", "test_partials", "test_ended", "test_estimate", "test_hostile_report", "test_warehouse",
+    "test_against", "test_erase", "test_runaway_stories", "test_runaway", "test_tenancy", "test_notebooks",
+    "test_rehearsal_render", "test_extract", "test_planted", "test_rehearsal_page", "test_lake", "test_contradictions",
+    "test_damaged", "test_cli", "test_proof", "test_summary", "test_replicas", "test_edits", "test_leak_gate",
+    "test_verdicts", "test_report_run", "test_small_cells", "test_browser", "test_charts", "test_runaway_words",
+    "test_odd_lakes", "test_benchmarks", "test_day_files", "test_post_mortem", "test_silences", "test_refusals",
+    "test_counterfactual", "test_time_split", "test_showing", "test_runaway_advice", "test_what_if", "test_demo",
+    "test_one_truth", "test_audit", "test_rehearsal", "test_intervals", "test_failing", "test_house", "test_storage",
+    "test_incident", "test_significance", "test_lossless", "test_told_causes", "test_expire", "test_node_profile",
+    "test_counters", "test_trials", "test_walk", "test_bounds", "test_forecast", "test_distribution",
 )  # fmt: skip
 """Files that begin first, so that none of them is left for the end, when other processes have nothing more to do."""
 
