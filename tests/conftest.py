@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import itertools
-import json
 import os
 import shutil
 import sys
@@ -43,13 +43,16 @@ ROOM = 4 << 30
 EMPTY = "empty_source"
 """A database with empty source tables on the demo's server: copying it is faster than creating them."""
 LONGEST = (
-    "test_object_store", "test_partials", "test_extract", "test_against", "test_erase", "test_runaway_stories", "test_proof",
-    "test_warehouse", "test_runaway", "test_notebooks", "test_day_files", "test_planted", "test_hostile_report",
-    "test_tenancy", "test_contradictions", "test_damaged", "test_lake", "test_browser", "test_charts", "test_cli",
-    "test_time_split", "test_summary", "test_benchmarks", "test_storage", "test_verdicts", "test_post_mortem",
-    "test_report_run", "test_small_cells", "test_counterfactual", "test_demo", "test_house", "test_leak_gate",
-    "test_forecast", "test_runaway_advice", "test_incident", "test_node_profile", "test_silences", "test_runaway_words",
-    "test_walk", "test_expire",
+    "test_object_store", "test_partials", "test_ended", "test_estimate", "test_hostile_report", "test_warehouse",
+    "test_against", "test_erase", "test_runaway_stories", "test_runaway", "test_tenancy", "test_notebooks",
+    "test_rehearsal_render", "test_extract", "test_planted", "test_rehearsal_page", "test_lake", "test_contradictions",
+    "test_damaged", "test_cli", "test_proof", "test_summary", "test_replicas", "test_edits", "test_leak_gate",
+    "test_verdicts", "test_report_run", "test_small_cells", "test_browser", "test_charts", "test_runaway_words",
+    "test_odd_lakes", "test_benchmarks", "test_day_files", "test_post_mortem", "test_silences", "test_refusals",
+    "test_counterfactual", "test_time_split", "test_showing", "test_runaway_advice", "test_what_if", "test_demo",
+    "test_one_truth", "test_audit", "test_rehearsal", "test_intervals", "test_failing", "test_house", "test_storage",
+    "test_incident", "test_significance", "test_lossless", "test_told_causes", "test_expire", "test_node_profile",
+    "test_counters", "test_trials", "test_walk", "test_bounds", "test_forecast", "test_distribution",
 )  # fmt: skip
 """Files that begin first, so that none of them is left for the end, when other processes have nothing more to do."""
 
@@ -78,6 +81,12 @@ def pytest_configure() -> None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: each often waits, for its server or for what it has started."""
+    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What takes long is left out of make test, which is for every commit; of the rest the longest files come first."""
     if not config.getoption("--long"):
@@ -99,8 +108,14 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_unconfigure() -> None:
-    """What extensions hold is looked for at the end of the process, and they complain of what is still there."""
+    """What nobody closed complains when it is collected: once is enough, and pytest's own five times have nothing to look through.
+
+    What extensions hold is looked for at the end of the process, and they complain of what is still there.
+    """
     gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    atexit.register(gc.unfreeze)
 
 
 @pytest.fixture(scope="session")
@@ -387,32 +402,3 @@ def role(table: Table) -> Iterator[str]:
 def fresh(tmp_path: Path) -> Lake:
     """A lake that does not exist yet."""
     return Lake(tmp_path / "lake")
-
-
-@pytest.fixture(scope="module")
-def without_pictures() -> Iterator[None]:
-    """Pages say what their pictures show, and nothing is drawn: for who reads their words. Pictures have tests of their own."""
-    from markupsafe import Markup
-
-    from analytics.reports import charts
-    from analytics.reports.page import blocks, visible
-
-    def told(_draw: object, _prefix: str, alt: str, caption: Any = None) -> Markup:
-        return blocks.figure(Markup('<svg aria-label="{}"></svg>').format(visible(alt)), None, caption).html
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(charts, "responsive", told)
-        yield
-
-
-@pytest.fixture
-def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A report's process is this one: for what is refused before a notebook runs. That its answer comes back is proven elsewhere."""
-    from analytics.reports.render import report_process, worker
-    from analytics.reports.render.plan import Plan
-
-    def run(planned: Plan, folder: Path, **_: object) -> report_process.Ended:
-        code = worker.work(Plan.from_json(json.loads(json.dumps(planned.to_json()))), folder)
-        return report_process.Ended(code, "", report_process._answer(folder))
-
-    monkeypatch.setattr(report_process, "run", run)

@@ -261,15 +261,19 @@ def test_a_late_row_is_never_half_seen(many_source: Table, many: Lake, monkeypat
     before = Warehouse(many).sql(COUNTS).fetchall()
     after = sorted(((r, d, n + (r == "tenant-9" and d == DAY)) for r, d, n in before), key=repr)
     seen: list[Any] = []
-    one_at_a_time, real = threading.Lock(), Lake.replace
+    one_at_a_time = threading.Lock()
 
-    def look_and_replace(self: Lake, staged: Path, target: Path) -> None:
-        with one_at_a_time:
-            seen.append(sorted(Warehouse(Lake(many.root)).sql(COUNTS).fetchall(), key=repr))
-            real(self, staged, target)
-            seen.append(sorted(Warehouse(Lake(many.root)).sql(COUNTS).fetchall(), key=repr))
+    def looked_around(write: Callable[..., None]) -> Callable[..., None]:
+        def look_and_write(*given: Any) -> None:
+            with one_at_a_time:
+                seen.append(sorted(Warehouse(Lake(many.root)).sql(COUNTS).fetchall(), key=repr))
+                write(*given)
+                seen.append(sorted(Warehouse(Lake(many.root)).sql(COUNTS).fetchall(), key=repr))
 
-    monkeypatch.setattr(Lake, "replace", look_and_replace)
+        return look_and_write
+
+    monkeypatch.setattr(Lake, "replace", looked_around(Lake.replace))
+    monkeypatch.setattr(Lake, "record", looked_around(Lake.record))
     many_source.insert(realmId="tenant-9")
     many_source.extract(many)
     assert len(seen) >= 10  # two partition files, the ledger, two day files

@@ -76,18 +76,18 @@ def rows(codes: list[str | None], *, every: float = 60.0, rate: float = 0.05, la
 @pytest.mark.parametrize("history", [True, False])
 def test_steady_failures_are_called_an_incident_in_hardly_a_log(history: bool) -> None:
     told = [
-        experiment.tally(Cell(rate, failing_share, history), "", 4, 4_000).told
+        experiment.tally(Cell(rate, failing_share, history), "", 2, 4_000).told
         for rate in (0.01, 0.05, 1.0)
         for failing_share in (0.01, 0.03, 0.1)
     ]
-    # Of 36 logs one in a hundred is 0.4; three or more happen by chance once in 150 at that rate.
-    assert sum(told) <= 2
+    # Of 18 logs one in a hundred is 0.2; two or more happen by chance once in 70 at that rate. make prove-failures has 1,000s.
+    assert sum(told) <= 1
 
 
 @pytest.mark.parametrize("planted", ["burst", "stall", "new code"])
 def test_an_incident_among_steady_failures_is_still_found(planted: str) -> None:
-    tallies = [experiment.tally(Cell(0.05, 0.01, history), planted, 6, 7_000) for history in (True, False)]
-    assert sum(one.told for one in tallies) >= 11
+    tallies = [experiment.tally(Cell(0.05, 0.01, history), planted, 3, 7_000) for history in (True, False)]
+    assert sum(one.told for one in tallies) >= 5
 
 
 def test_rows_that_are_all_alike_have_no_densest_stretch() -> None:

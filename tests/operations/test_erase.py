@@ -281,7 +281,8 @@ def put_back(lake: Lake, saved: Path, what: str) -> None:
     [
         (Policy(), "executions/*/day=2026-07-07/part.parquet"),  # of a day that is not extracted again
         (Policy(), "definitions"),
-        (Policy(KEY), "*s"),  # all of the tables, not the ledger
+        # all of the tables, not the ledger
+        pytest.param(Policy(KEY), "*s", marks=pytest.mark.long),
         (Policy(KEY), "[!e]*"),  # the ledger too
     ],
 )

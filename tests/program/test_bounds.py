@@ -88,7 +88,7 @@ NUMBERS = st.integers(-4, 4) | st.sampled_from([0.5, -2.5, 1e9])
     {"default": {"type": "assign_points", "value": {"type": "literal", "value": 10**310}, "key": "k", "case_name": "A"}},
     0, [0], "full",
 )  # fmt: skip
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(PROGRAMS, NUMBERS, st.lists(NUMBERS | st.booleans(), min_size=1, max_size=5), st.sampled_from(["full", "post"]))
 def test_no_value_of_the_missing_field_pays_more_or_less(ast: Json, known: Any, tried: list[Any], phase: Any) -> None:
     low, high = points_bounds(ast, {"a": known}, phase=phase, parent_points=2)
@@ -154,7 +154,7 @@ def test_a_run_may_fail_on_what_is_not_known_unless_no_value_makes_it(ast: Json,
 ANYTHING = NUMBERS | st.booleans() | st.none() | st.sampled_from(["", "a"]) | st.just([]) | st.just({"a": 1})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(PROGRAMS, NUMBERS, st.lists(ANYTHING, min_size=1, max_size=8), st.sampled_from(["full", "post"]))
 def test_no_value_fails_a_run_that_may_not_and_at_worst_holds_what_any_value_pays(
     ast: Json, known: Any, tried: list[Any], phase: Any

@@ -19,6 +19,7 @@ from analytics.errors import UnknownNameError, UsageError
 from analytics.program import compile_program, outline, refusals, words
 from analytics.program.edits import Place, edit, places
 from analytics.program.outcome import ARITH, COMPARE
+from tests.fewer import one_in
 from tests.program.test_refusals import PATIENCE, SMALL_HOSTILE, Bomb, cyclic, mutate, taken
 from tests.program.test_validator import TRUE, Json, on, program
 
@@ -141,7 +142,7 @@ def another(place: Place) -> Any:
 DEMO = [json.loads(row["astJson"]) for row in definition_rows(date(2026, 7, 11))]
 
 
-@pytest.mark.parametrize("ast", [FULL, EXTEND, *taken(), *DEMO])
+@pytest.mark.parametrize("ast", [FULL, EXTEND, *taken(), *one_in(3, DEMO)])
 def test_every_place_leads_to_its_value_and_only_that_changes(ast: Any) -> None:
     before = copy.deepcopy(ast)
     found, refused = places(ast), refusals(ast)
@@ -304,7 +305,7 @@ def test_hostile_programs_are_read_or_refused_in_bounded_time(make: Callable[[],
 def test_mutants_are_read_or_refused_and_nothing_else_is_raised() -> None:
     chance = random.Random(5)
     read = 0
-    for _ in range(400):
+    for _ in range(150):
         ast = copy.deepcopy(chance.choice([FULL, EXTEND]))
         for _ in range(3):
             mutate(chance, ast)
@@ -316,7 +317,7 @@ def test_mutants_are_read_or_refused_and_nothing_else_is_raised() -> None:
         except UsageError:
             continue
         read += 1
-    assert read > 50
+    assert read > 20
 
 
 def test_large_programs_are_read_in_bounded_time() -> None:

@@ -193,7 +193,7 @@ def test_two_strategies_of_hostile_names_games_and_fields_are_compared_without_m
     )
     table.extract(fresh, "2026-07-07", "2026-07-09")
     lake = Warehouse(fresh)
-    for family, against in (names, names[::-1], (f"tag:{names[1]}tag", f"tag:{names[0]}tag")):
+    for family, against in (names, (f"tag:{names[1]}tag", f"tag:{names[0]}tag")):
         report = api.post_mortem(
             lake, realm=NASTY, family=family, against=against, since="2026-07-07", until="2026-07-09"
         )

@@ -349,7 +349,7 @@ def test_two_runs_at_once_wait_for_each_other(source: Table, tmp_path: Path) -> 
         except BaseException as error:  # to the test's own thread
             failed.append(error)
 
-    threads = [threading.Thread(target=run) for _ in range(3)]
+    threads = [threading.Thread(target=run) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -121,7 +121,9 @@ TEXT_PARAMETERS = [
 
 @pytest.mark.parametrize(("name", "parameter"), TEXT_PARAMETERS)
 def test_a_hostile_value_is_a_value_and_finds_nothing(warehouse: Warehouse, name: str, parameter: str) -> None:
-    for value in HOSTILE:
+    # Of all values two for each: how a value is bound does not depend on the question, and every value is asked of several.
+    begin = TEXT_PARAMETERS.index((name, parameter))
+    for value in (HOSTILE[begin % len(HOSTILE)], HOSTILE[(begin + 1) % len(HOSTILE)]):
         found = warehouse.run(name, **{parameter: value})
         counts = [column for column in found.columns if column.endswith("_count")]
         assert found.empty or (counts and not found[counts].fillna(0).to_numpy().any())
@@ -249,7 +251,7 @@ def clean(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A lake of what the simulated engine wrote, without the odd rows: those live in realms of their own."""
     realms = sorted(set(pq.read_table(demo.truth, columns=["realm_id"])["realm_id"].to_pylist()) - {None})
     made = Lake(tmp_path_factory.mktemp("clean") / "lake")
-    extract(demo.url, made, Window.parse("2026-07-06", "2026-07-12"), realms=realms, rates=Rates((), 0.05))
+    extract(demo.url, made, Window.parse("2026-07-08", "2026-07-10"), realms=realms, rates=Rates((), 0.05))
     return made
 
 
