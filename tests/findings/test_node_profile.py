@@ -142,8 +142,8 @@ def log(
 
 def profiled(table: Table, fresh: Lake, strategy: str, *, rate: float = 1.0, **options: Any) -> ProgramProfile:
     table.extract(fresh, sample_rate=rate)
-    found = sample_runs(Warehouse(fresh), Key("acme", "Ladder", 1), strategy, START, START, START + DAY, **options)
-    assert found is not None
+    version = Key("acme", "Ladder", 1), strategy
+    [found] = sample_runs(Warehouse(fresh), [version], START, START, START + DAY, **options)
     made = profile_program(found)
     assert made is not None
     return made
@@ -575,11 +575,9 @@ def test_days_before_the_window_add_evidence_the_latest_first_and_only_as_many_a
         )
     table.extract(fresh, "2026-07-01", "2026-07-09", sample_rate=1.0)
 
-    found = sample_runs(
-        Warehouse(fresh), Key("acme", "Ladder", 1), strategy, START - 7 * DAY, START, START + DAY, most=80
-    )
+    version = Key("acme", "Ladder", 1), strategy
+    [found] = sample_runs(Warehouse(fresh), [version], START - 7 * DAY, START, START + DAY, most=80)
 
-    assert found is not None
     # The window's 40 runs, and of 40 more that are wanted from before twice as many are looked through: three days of 30.
     assert (found.since, found.logged_count) == (START - 3 * DAY, 40 + 90)
     recent = sum(way.logged_count for way in found.ways if way.is_recent)

@@ -28,6 +28,7 @@ _NAMES = "select distinct family_name from strategy_days where family_name is no
 _MOST_NAMES = 30
 
 _REPEATED = ("strategy_id", "status", "error_code", "external_game_id", "external_task_id", "external_user_id")
+_NOT_OF_PAY = ("execution_id", "case_name", "duration_ms", "external_game_id", "external_task_id", "is_truncated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ def part_to_read(lake: Warehouse, family: Family, since: datetime, until: dateti
 
 
 def family_runs(
-    lake: Warehouse, family: Family, since: datetime, until: datetime, *, part: float = 1.0
+    lake: Warehouse, family: Family, since: datetime, until: datetime, *, part: float = 1.0, only_pay: bool = False
 ) -> pd.DataFrame:
     """Logged runs of a family in a window, oldest first, with ``label`` (``v3``) and ``window_rate``. Grain: logged run.
 
@@ -173,9 +174,14 @@ def family_runs(
         family: Whose they are.
         since, until: When they ran.
         part: The part of the drawn runs to take; ``sample_weight`` and ``window_rate`` make up for it. Failures are all there.
+        only_pay: Without the columns of ``_NOT_OF_PAY``, which cost more than all others to read and to hold.
     """
     asked = _asked(family, since, until)
-    rows = _frame(_coded(lake.table("strategy_runs", **asked)) if lake.engine is not None else _read(lake, asked, part))
+    if lake.engine is not None:
+        table = _coded(lake.table("strategy_runs", **asked))
+        rows = _frame(table.drop_columns(list(_NOT_OF_PAY)) if only_pay else table)
+    else:
+        rows = _frame(_read(lake, "pay_rows" if only_pay else "family_rows", {**asked, "part": part}))
     rows["label"] = labels_of(rows, family)
     codes = rows["error_code"].cat
     if NO_CODE not in codes.categories:
@@ -190,12 +196,12 @@ def _asked(family: Family, since: datetime, until: datetime) -> dict[str, Any]:
     return {"realm": family.realm, "strategy_ids": family.strategy_ids, "since": since, "until": until}
 
 
-def _read(lake: Warehouse, asked: dict[str, Any], part: float) -> pa.Table:
+def _read(lake: Warehouse, statement: str, asked: dict[str, Any]) -> pa.Table:
     """The rows, batch by batch: the texts of all rows are never there at once."""
     import pyarrow as pa
 
     def read() -> pa.Table:
-        found = lake.connection.sql(sql.text("variants", "family_rows"), params={**asked, "part": part})
+        found = lake.connection.sql(sql.text("variants", statement), params=asked)
         reader = found.to_arrow_reader(_BATCH)
         batches = [_coded(pa.Table.from_batches([batch])) for batch in reader]
         return pa.concat_tables(batches or [_coded(reader.schema.empty_table())]).unify_dictionaries()
@@ -205,7 +211,7 @@ def _read(lake: Warehouse, asked: dict[str, Any], part: float) -> pa.Table:
 
 def _coded(table: pa.Table) -> pa.Table:
     """With texts that repeat as dictionaries."""
-    for name in _REPEATED:
+    for name in set(_REPEATED) & set(table.column_names):
         table = table.set_column(table.schema.get_field_index(name), name, table[name].dictionary_encode())
     return table
 
@@ -226,7 +232,7 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 
 
 def _order(table: pa.Table) -> npt.NDArray[np.int64] | None:
-    """Places of the rows by time, then by id; None where they are in that order."""
+    """Places of the rows by time, then by id, or where they have none as they were; None where they are in that order."""
     import numpy as np
 
     time = table["created_at"].cast("int64").to_numpy()
@@ -235,7 +241,7 @@ def _order(table: pa.Table) -> npt.NDArray[np.int64] | None:
     order = np.argsort(time, kind="stable")
     is_tied = time[order][1:] == time[order][:-1]
     tied = np.flatnonzero(np.r_[is_tied, False] | np.r_[False, is_tied])
-    if len(tied):
+    if len(tied) and "execution_id" in table.column_names:
         ids = table["execution_id"].take(order[tied]).to_pylist()
         order[tied] = order[tied][np.lexsort((np.array(ids, dtype=object), time[order[tied]]))]
     return order

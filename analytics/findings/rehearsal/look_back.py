@@ -68,7 +68,7 @@ class LookBack:
     reason: str = ""
 
 
-def look_back(lake: Warehouse, family: Family, length: timedelta) -> list[LookBack]:
+def look_back(lake: Warehouse, family: Family, length: timedelta, *, most: int = MOST_INPUTS) -> list[LookBack]:
     """The last changes of version, the newest first; none where the lake has runs of one version only.
 
     A change is the first logged run of a version where another one ran a day or more before. The rehearsal of it is made with the
@@ -78,15 +78,18 @@ def look_back(lake: Warehouse, family: Family, length: timedelta) -> list[LookBa
         lake: The warehouse, one tenant in sight.
         family: The strategy.
         length: Of the time before, and of that after a change.
+        most: Runs that the report itself tries at most, where these are fewer than `MOST_INPUTS`.
     """
     ran = spans(lake, family)
     came = [span for span in ran[1:] if span.first_at - ran[0].first_at >= LEAST_BEFORE]
-    return [_looked_at(lake, family, span, length, ran[0].first_at) for span in reversed(came[-MOST_CHANGES:])]
+    most = min(most, MOST_INPUTS)
+    return [_looked_at(lake, family, span, length, ran[0].first_at, most) for span in reversed(came[-MOST_CHANGES:])]
 
 
-def _looked_at(lake: Warehouse, family: Family, span: Span, length: timedelta, first: datetime) -> LookBack:
+def _looked_at(lake: Warehouse, family: Family, span: Span, length: timedelta, first: datetime, most: int) -> LookBack:
     since, until = max(first, span.first_at - length), span.first_at + length
-    own = family_runs(lake, family, span.first_at, until, part=_part(lake, family, span.first_at, until))
+    part = part_to_read(lake, family, span.first_at, until, most=most)
+    own = family_runs(lake, family, span.first_at, until, part=part, only_pay=True)
     strategy, version = span.version
     own = own[(own["strategy_id"] == strategy).to_numpy(bool) & (own["strategy_version"] == version).to_numpy(bool)]
     came, label = _per_run(paid(own)), _label(family, span)
@@ -94,9 +97,8 @@ def _looked_at(lake: Warehouse, family: Family, span: Span, length: timedelta, f
     if program is None:
         reason = "its program is not in the lake"
         return LookBack(label, span.first_at, since, until, NOTHING, NOTHING, came, Held.OPEN, reason)
-    found = Rehearsal(
-        lake, family, program, since, span.first_at, most=MOST_INPUTS, part=_part(lake, family, since, span.first_at)
-    )
+    part = part_to_read(lake, family, since, span.first_at, most=most)
+    found = Rehearsal(lake, family, program, since, span.first_at, most=most, part=part)
     before = _per_run(paid(found.logged))
     if not len(found.tried.rows):
         reasons = [one.reason for one in found.tried.versions if one.reason]
@@ -104,10 +106,6 @@ def _looked_at(lake: Warehouse, family: Family, span: Span, length: timedelta, f
         return LookBack(label, span.first_at, since, until, before, NOTHING, came, Held.OPEN, reason)
     said = _said(found)
     return LookBack(label, span.first_at, since, until, before, said, came, _held(said, came))
-
-
-def _part(lake: Warehouse, family: Family, since: datetime, until: datetime) -> float:
-    return part_to_read(lake, family, since, until, most=MOST_INPUTS)
 
 
 def _label(family: Family, span: Span) -> str:

@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-_NOT_ASKED = ["execution_id", "case_name", "duration_ms", "external_game_id", "external_task_id", "is_truncated"]
-"""Of all logged runs: the tried ones have them, and a million ids are many bytes."""
 _MOST_USERS = 5
 _MOST_MISSING = 8
 _NOT_READ = re.compile(r"field '(?P<path>.*)' was not precomputed", re.DOTALL)
@@ -77,12 +75,12 @@ class Rehearsal(ShownInquiry):
         part: float = 1.0,
     ) -> None:
         self.lake, self.family, self.program = lake, family, program
-        self.since, self.until, self._most, self.beside, self._part = since, until, most, beside, part
+        self.since, self.until, self.most, self.beside, self._part = since, until, most, beside, part
 
     def of(self, program: Definition) -> Rehearsal:
         """Another program on the same runs, whose inputs are not read again."""
         other = Rehearsal(
-            self.lake, self.family, program, self.since, self.until, most=self._most, beside=self.beside,
+            self.lake, self.family, program, self.since, self.until, most=self.most, beside=self.beside,
             part=self._part,
         )  # fmt: skip
         vars(other).update(logged=self.logged, groups=self.groups, inputs=self.inputs, runs=self.runs)
@@ -95,8 +93,8 @@ class Rehearsal(ShownInquiry):
 
     @cached_property
     def logged(self) -> pd.DataFrame:
-        """All logged runs of the window. Grain: logged run."""
-        return family_runs(self.lake, self.family, self.since, self.until, part=self._part).drop(columns=_NOT_ASKED)
+        """All logged runs of the window; what else the log has of them the tried ones have, too. Grain: logged run."""
+        return family_runs(self.lake, self.family, self.since, self.until, part=self._part, only_pay=True)
 
     @cached_property
     def coverage(self) -> Coverage:
@@ -116,7 +114,7 @@ class Rehearsal(ShownInquiry):
     @cached_property
     def inputs(self) -> RunInputs:
         """What the runs read, for any program."""
-        return RunInputs(self.lake, self.family.realm, self.groups, most=self._most, part=self._part)
+        return RunInputs(self.lake, self.family.realm, self.groups, most=self.most, part=self._part)
 
     @cached_property
     def tried(self) -> RehearsedRuns:

@@ -267,15 +267,13 @@ def profile_programs(
         runs: Logged runs of each that are read, about.
     """
     found, doubts = [], []
-    for key, strategy_id in programs_worth_a_profile(ranking, most):
-        sample = sample_runs(lake, key, strategy_id, min(history, since), since, until, most=runs)
-        if sample is None:
-            continue
+    versions = programs_worth_a_profile(ranking, most)
+    for sample in sample_runs(lake, versions, min(history, since), since, until, most=runs):
         made = None if sample.doubt else profile_program(sample)
         if made is not None:
             found.append(made)
         elif sample.doubt:
-            doubts.append((key, sample.doubt))
+            doubts.append((sample.key, sample.doubt))
     return Profiles(tuple(found), tuple(doubts))
 
 

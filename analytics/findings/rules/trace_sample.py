@@ -8,7 +8,7 @@ they stand for the others.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from analytics.findings.runaway.keys import Key
 from analytics.program import Alignment, TruncatedSuffix, align, truncated_suffix
 from analytics.program.alternative import paths_set_in
 from analytics.program.paths import Branch
+from analytics.warehouse.chosen_traces import ChosenRuns, ChosenTraces
 
 Json = dict[str, Any]
 """A row of an answer, or what a run read: each value as JSON has it."""
@@ -107,30 +108,74 @@ class TraceSample:
         return f"the definition in the lake does not fit {self.misfit_count:,} of {self.read_count:,} traces"
 
 
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The runs of one version that are to be read.
+
+    Attributes:
+        key: Which version.
+        strategy_id: Id of its definition.
+        program: Its definition.
+        runs: Of ``profile_runs``.
+        since, logged_count, weekdays: As `TraceSample` has them.
+    """
+
+    key: Key
+    strategy_id: str
+    program: Definition
+    runs: pa.Table
+    since: datetime
+    logged_count: int
+    weekdays: int
+
+    @property
+    def of_lake(self) -> ChosenRuns:
+        """Whose traces are read."""
+        days = frozenset(self.runs["day"].unique().to_pylist())
+        return ChosenRuns(self.key.realm, self.strategy_id, days, self.runs["execution_id"])
+
+
 def sample_runs(
     lake: Warehouse,
-    key: Key,
-    strategy_id: str,
+    versions: Iterable[tuple[Key, str]],
     since: datetime,
     recent: datetime,
     until: datetime,
     *,
     most: int = MOST_RUNS,
-) -> TraceSample | None:
-    """Read some runs of one version and line them up with its program; None when the lake lacks the program or the runs.
+) -> Iterator[TraceSample]:
+    """Read some runs of each version and line them up with its program; nothing of one whose program or runs the lake lacks.
 
     Args:
         lake: Where they are.
-        key: Which version.
-        strategy_id: Id of its definition.
+        versions: Which, with the ids of their definitions; which runs of all of them are read is known before any is.
         since, recent, until: The window begins at ``recent``; earlier runs, at most those since ``since``, add evidence on what
             was not seen.
-        most: Runs to read, about.
+        most: Runs of each to read, about.
     """
+    prepare(lake)
+    found = (_choose(lake, key, strategy_id, since, recent, until, most) for key, strategy_id in versions)
+    chosen = [(one, one.of_lake) for one in found if one is not None]
+    traces = ChosenTraces(lake, [of_lake for _, of_lake in chosen])
+    for one, of_lake in chosen:
+        rows = _with_traces(lake, one.runs, traces.of(of_lake))
+        if not rows.num_rows:
+            continue
+        lake.connection.register("profile_sample", rows)
+        try:
+            yield _read(lake, one, rows)
+        finally:
+            lake.connection.unregister("profile_sample")
+            del rows  # long traces are many bytes, and those of the next version come on top
+
+
+def _choose(
+    lake: Warehouse, key: Key, strategy_id: str, since: datetime, recent: datetime, until: datetime, most: int
+) -> _Chosen | None:
+    """Which runs of a version are read, and before it from which day on."""
     program = definition(lake, strategy_id, key.version)
     if program is None:
         return None
-    prepare(lake)
     about: Json = {
         "realm": key.realm,
         "strategy": strategy_id,
@@ -151,23 +196,34 @@ def sample_runs(
     # What the days before leave room for, the window takes.
     shares = {"share": min(1.0, (most - min(before, room)) / now) if now else 1.0}
     shares["share_before"] = min(1.0, room / before) if before else 1.0
-    rows = lake.sql(sql.text("variants", "profile_sample"), tables=None, **about, **shares).to_arrow_table()
-    if not rows.num_rows:
-        return None
-    lake.connection.register("profile_sample", rows)
-    try:
-        start = about["since"] if before else recent
-        weekdays = sum({1 << day.weekday() for day, _, _ in days if day >= start.date()})
-        return _read(lake, key, program, rows, start, before + now, weekdays)
-    finally:
-        lake.connection.unregister("profile_sample")
+    runs = lake.sql(sql.text("variants", "profile_runs"), tables=None, **about, **shares).to_arrow_table()
+    start = about["since"] if before else recent
+    weekdays = sum({1 << day.weekday() for day, _, _ in days if day >= start.date()})
+    return _Chosen(key, strategy_id, program, runs, start, before + now, weekdays) if runs.num_rows else None
 
 
-def _read(
-    lake: Warehouse, key: Key, program: Definition, rows: pa.Table, since: datetime, logged: int, weekdays: int
-) -> TraceSample:
+def _with_traces(lake: Warehouse, runs: pa.Table, traces: pa.Array) -> pa.Table:
+    """The runs that left entries, with them and the names of their ways; in the order of the runs."""
     import pyarrow.compute as pc
 
+    rows = runs.append_column("trace", traces)
+    if not pc.all(has_some := pc.greater(pc.list_value_length(traces), 0), skip_nulls=False).as_py():
+        rows = rows.filter(has_some)
+    lake.connection.register("profile_runs", rows)
+    try:
+        told = lake.connection.sql(sql.text("variants", "profile_sample")).to_arrow_table()
+    finally:
+        lake.connection.unregister("profile_runs")
+    at = pc.index_in(rows["execution_id"], value_set=told["execution_id"])
+    for name in ("is_cut", "variant"):
+        rows = rows.append_column(name, told[name].take(at))
+    return rows
+
+
+def _read(lake: Warehouse, chosen: _Chosen, rows: pa.Table) -> TraceSample:
+    import pyarrow.compute as pc
+
+    program = chosen.program
     shapes = lake.connection.sql(sql.text("variants", "profile_variants")).to_arrow_table()
     known: dict[str, _Shape] = {}
     ways, misfits = [], 0
@@ -192,10 +248,10 @@ def _read(
         for fields, post in [_fields(shape, row["texts"])]
     ]
     return TraceSample(
-        key, program, since, logged, rows.num_rows, misfits, pc.sum(rows["is_cut"]).as_py() or 0, len(followed),
-        sum(way.rest is not None and way.rest.is_complete for way in followed), (*ways, *followed),
+        chosen.key, program, chosen.since, chosen.logged_count, rows.num_rows, misfits, pc.sum(rows["is_cut"]).as_py() or 0,
+        len(followed), sum(way.rest is not None and way.rest.is_complete for way in followed), (*ways, *followed),
         _values(lake, known), tuple(kept),
-        max([pc.max(rows["sample_weight"]).as_py(), *(way.weight for way in followed)]), weekdays,
+        max([pc.max(rows["sample_weight"]).as_py(), *(way.weight for way in followed)]), chosen.weekdays,
     )  # fmt: skip
 
 

@@ -327,7 +327,7 @@ class RehearsalReport(ShownReport):
     def looked_back(self) -> list[LookBack]:
         """What rehearsals of the last versions would have said, and what came."""
         found = self.inquiry
-        return look_back(found.lake, found.family, found.until - found.since)
+        return look_back(found.lake, found.family, found.until - found.since, most=found.most)
 
     def _looked_back(self) -> list[Block]:
         """The same as a table. It tells of other windows than this report's, which may rest on fewer users."""

@@ -1,31 +1,6 @@
--- Logged ok runs of one version with their traces: all of them, or an even part by a hash of their ids.
--- Grain: logged ok run with a trace that a typed list can give back.
--- $realm varchar: tenant; NULL is the NULL realm. $strategy varchar, $version integer: the version.
--- $since, $until timestamptz: half-open window of created_at. $recent timestamptz: from when on a run is of the window that is
--- asked about; what is older only adds evidence.
--- $share, $share_before double: part of the runs to take, from $recent on and before it. sample_weight makes up for it.
-with runs as (
-  select execution_id, created_at >= $recent::timestamptz as is_recent, strategy_type = 'DSL_EXTEND' as is_extend,
-         nodes_executed, points, case_name, external_game_id, external_task_id, external_user_id, trace, sample_weight,
-         case when created_at >= $recent::timestamptz then $share::double else $share_before::double end as share
-    from executions
-   where realm_id is not distinct from $realm
-     and strategy_id = $strategy
-     and strategy_version = $version::integer
-     and day between ($since::timestamptz)::date and ($until::timestamptz)::date
-     and created_at >= $since::timestamptz
-     and created_at <  $until::timestamptz
-     and status = 'ok'
-     and trace is not null
-     and trace_irregular is null
-     and len(trace) > 0
-     and sample_weight > 0
-)
-select execution_id, is_recent, is_extend, nodes_executed, points, case_name, external_game_id, external_task_id, external_user_id,
-       nodes_executed > len(trace)                                     as is_cut,
-       run_shape(trace, nodes_executed <= len(trace))                  as variant,
-       sample_weight / share                                           as sample_weight,
-       trace
-  from runs
- where hash(execution_id) % 1000000 < 1000000 * share
- order by hash(execution_id), execution_id
+-- What DuckDB tells of sampled runs: whether the trace was cut, and the name of its way through the program.
+-- Grain: logged ok run with entries, in no order. Reads the relation profile_runs: execution_id, nodes_executed, trace.
+select execution_id,
+       nodes_executed > len(trace)                    as is_cut,
+       run_shape(trace, nodes_executed <= len(trace)) as variant
+  from profile_runs
