@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -61,15 +62,17 @@ def build(pages: Path, site: Path) -> None:
     cli(["build", "--strict", "--config-file", str(written)], standalone_mode=False)
 
 
+def serving(site: Path, port: int) -> ThreadingHTTPServer:
+    """A server of the site on loopback; 0 takes any free port."""
+    return ThreadingHTTPServer(("127.0.0.1", port), partial(SimpleHTTPRequestHandler, directory=str(site)))
+
+
 def serve(site: Path, port: int) -> None:
-    """Show the site on loopback until Ctrl-C."""
-    handler = partial(SimpleHTTPRequestHandler, directory=str(site))
-    with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+    """Show the site until Ctrl-C."""
+    with serving(site, port) as server:
         print(f"http://127.0.0.1:{server.server_address[1]}/index.html, until Ctrl-C", flush=True)
-        try:
+        with suppress(KeyboardInterrupt):
             server.serve_forever()
-        except KeyboardInterrupt:
-            print("ended")
 
 
 def run(words: list[str] | None = None) -> None:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from urllib.request import urlopen
 
 import nbformat
 import pytest
 
 import analytics
 from analytics import sql
+from analytics.cli.arguments import parse
 from analytics.cli.options import options_of
 from analytics.cli.verbs import VERBS
 from analytics.lake.lake import Lake
 from tests.reports.test_browser import Browser, opened
-from tests.website import notebooks, reference
-from tests.website.__main__ import build, generate
+from tests.website import notebooks, pictures, reference
+from tests.website.__main__ import build, generate, serving
 from tests.website.nav import ROOT, contents
 from tests.website.stage import sources, stage, turned
 
@@ -158,3 +161,39 @@ def test_the_search_finds_a_word_though_the_site_lies_on_a_disk(browser: Browser
         shown.ask(f"{query}.focus(), {query}.value = 'watermark', {query}.dispatchEvent(new Event('keyup')), 1")
         time.sleep(0.2)
     assert "watermark" in shown.ask("document.querySelector('.md-search-result__list').innerText").lower()
+
+
+def test_without_a_browser_the_page_of_reports_says_so_and_links_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "chromium", lambda: None)
+    report = tmp_path / "report.html"
+    report.write_text("<h1>a report</h1>", encoding="utf-8")
+    pictures.write(tmp_path, {picture.name: report for picture in (*pictures.REPORTS, pictures.CALENDAR)})
+    text = (tmp_path / "reports.md").read_text(encoding="utf-8")
+    assert "No Chromium was found" in text and "](pages/post_mortem.html)" in text and ".png" not in text
+    assert sorted(path.name for path in (tmp_path / "pages").iterdir()) == [
+        "post_mortem.html",
+        "rehearsal.html",
+        "runaway_rules.html",
+    ]
+
+
+def test_the_reports_in_the_pictures_are_asked_for_as_the_command_takes_them() -> None:
+    assert [
+        invocation and invocation.verb for invocation in (parse(list(one.command)) for one in pictures.REPORTS)
+    ] == ["report"] * 3
+
+
+def test_the_site_is_shown_on_loopback_only(site: Path) -> None:
+    with serving(site, 0) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            host, port = server.server_address[:2]
+            assert host == "127.0.0.1"
+            with urlopen(f"http://127.0.0.1:{port}/index.html", timeout=10) as answer:
+                assert b"strategy-analytics" in answer.read()
+        finally:
+            server.shutdown()
+            thread.join(10)
