@@ -104,11 +104,11 @@ def to_polars(rows: Any) -> Any:
         ConfigurationError: polars is not installed.
     """
     try:
-        import polars  # type: ignore[import-not-found]  # of an extra that not everybody has
+        import polars
     except ModuleNotFoundError:
         raise ConfigurationError(
             "polars is not installed, which .pl() needs",
-            hint="python -m pip install 'strategy-log-analytics[polars]', or take .df() (pandas) or .to_arrow_table()",
+            hint="pip install 'polars>=1.30', as the extra strategy-log-analytics[polars] does; or take .df() (pandas)",
         ) from None
     return polars.from_arrow(rows) if hasattr(rows, "schema") else polars.from_pandas(rows)
 
