@@ -49,7 +49,7 @@ _HOMES = {
     "sweep": "analytics.api",
 }
 _MODULES = {
-    "charts": "analytics.reports.charts",
+    "charts": "analytics.reports.explore.lake_charts",
     "page": "analytics.reports.page",
     "spark": "analytics.warehouse.spark",
 }

@@ -27,9 +27,72 @@ from __future__ import annotations
 
 import difflib
 import linecache
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
-from typing import ClassVar
+from typing import ClassVar, Final
+
+_reader: Final = {"is_command": False}
+"""Who reads the errors of this process."""
+
+
+@contextmanager
+def read_by_command() -> Iterator[None]:
+    """For a while errors are read by who typed a command, and speak of its options; by others they speak Python."""
+    before = _reader["is_command"]
+    _reader["is_command"] = True
+    try:
+        yield
+    finally:
+        _reader["is_command"] = before
+
+
+_TRUTHS: Final = frozenset(
+    ["accept-key", "accept-source", "allow-shrink", "also-expired", "break-lock", "force", "no-realm", "show-users"]
+)
+"""Options without a value."""
+_NUMBERS: Final = frozenset(["jobs", "min-users", "retries", "sample-rate", "versus", "version", "wait"])
+_OTHERWISE: Final[Mapping[str, str]] = {"execution": "execution_id", "strategy": "strategy_id", "wait": "wait_seconds"}
+"""Options whose parameter is called otherwise."""
+_TEXTS: Final = frozenset({
+    "against", "baseline", "counters", "database-url", "draft", "engine", "execution", "family", "gathered", "lake", "patience",
+    "previous", "realm", "sample-rates", "since", "strategy", "until",
+})  # fmt: skip
+_OPTION: Final = re.compile(
+    r"""(?<![\w`-])--(?P<name>[a-z]+(?:-[a-z]+)*)"""
+    r"""(?:[ ](?P<value>'[^']*'|"[^"]*"|\d[\w:.-]*|v\d+|tag:\w+|[A-Z]+(?:\.json)?(?![\w]))|(?P<none>\b))"""
+)
+_COMMAND: Final = re.compile(r"(?:strategy-analytics|make|docker|python) [^`;\n]*")
+_SET: Final = re.compile(r"--set (?=\w)")
+_SHARE: Final = re.compile(r"--share (\d+)/(\d+)")
+
+
+def in_python(text: str) -> str:
+    """A sentence of the command's options in the words of Python's parameters; commands in it stay commands."""
+    if "--" not in text:
+        return text
+    parts, begin = [], 0
+    for command in _COMMAND.finditer(text):
+        parts += [_OPTION.sub(_parameter, _plain(text[begin : command.start()])), command[0]]
+        begin = command.end()
+    return "".join([*parts, _OPTION.sub(_parameter, _plain(text[begin:]))])
+
+
+def _plain(text: str) -> str:
+    return _SET.sub("", _SHARE.sub(r"share=\1, shares=\2", text))
+
+
+def _parameter(option: re.Match[str]) -> str:
+    name, value = option["name"], (option["value"] or "").strip("'\"")
+    called = _OTHERWISE.get(name, name.replace("-", "_"))
+    blank = " " if option["value"] is not None and not value else ""
+    if name in _TRUTHS:
+        return f"{called}=True{' ' + option['value'] if option['value'] else ''}{blank}"
+    if name in _NUMBERS:
+        return f"{called}={value}"
+    return f'{called}="{value}"' if name in _TEXTS and value else f"{called}=" if name in _TEXTS else option[0]
+
 
 REPAIR = "\n  "
 """Stands between what happened and its repair, where an error is a text."""
@@ -38,9 +101,13 @@ REPAIR = "\n  "
 class AnalyticsError(Exception):
     """Base of every error raised on purpose.
 
+    An option of the command is written as one, ``--realm NAME``, wherever the error is raised; who reads the error in Python reads
+    ``realm="NAME"``.
+
     Args:
         message: One sentence: what happened, to what.
         hint: The command or change that repairs it; empty when there is none.
+        command_hint: The same for who typed a command, where it is another than with options.
         **facts: What the error is about; every fact becomes an attribute of the error.
     """
 
@@ -48,9 +115,23 @@ class AnalyticsError(Exception):
 
     def __init__(self, message: str, *, hint: str = "", **facts: object) -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self._told = (message, hint, str(facts.pop("command_hint", "")) or hint)
         self.facts = facts
+
+    @property
+    def message(self) -> str:
+        """One sentence: what happened, to what."""
+        return self._told[0] if _reader["is_command"] else in_python(self._told[0])
+
+    @property
+    def hint(self) -> str:
+        """What repairs it; empty when nothing does."""
+        return self._told[2] if _reader["is_command"] else in_python(self._told[1])
+
+    def add_words(self, words: str) -> None:
+        """Say more of what happened, at the end of the sentence."""
+        message, hint, command_hint = self._told
+        self._told = (message + words, hint, command_hint)
 
     def __getattr__(self, name: str) -> object:
         # Only called for names that are no ordinary attribute: the facts.

@@ -11,6 +11,7 @@ import pandas as pd
 
 import analytics
 from analytics.model import ExtractResult
+from analytics.reports.explore.answer_frame import AnswerFrame
 from analytics.reports.explore.estimated import Estimated
 from analytics.reports.explore.lake_program import LakeProgram
 from analytics.reports.explore.open_lake import OpenLake
@@ -27,12 +28,15 @@ def explore(folder: Path) -> None:
     assert_type(lake, OpenLake)
     assert_type(lake.sql("from executions where day = $day", day=date(2026, 7, 1)), duckdb.DuckDBPyRelation)
     assert_type(lake.explain("3f885dde", versus=2), Explained)
+    assert_type(analytics.explain(folder, "3f885dde"), Explained)
+    assert_type(lake.sql("from mine", tables={"mine": pd.DataFrame()}), duckdb.DuckDBPyRelation)
+    assert_type(lake.run("failures"), AnswerFrame)
     assert_type(lake.estimate(["runs", "points"], by="external_user_id", versus="2026-07-03..2026-07-04"), Estimated)
     _: pd.DataFrame = lake.run("failures", since="2026-07-06")
 
 
 def work(folder: Path) -> None:
-    assert_type(analytics.extract(since="2026-07-01", until="2026-07-08", lake=folder), ExtractResult)
+    assert_type(analytics.extract(folder, since="2026-07-01", until="2026-07-08"), ExtractResult)
     assert_type(analytics.runaway_rules(str(folder), since="7d"), RunawayRules)
     assert_type(analytics.render("runaway_rules", lake=str(folder), since="7d"), Rendered)
 

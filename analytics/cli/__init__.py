@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from analytics.cli.arguments import PROGRAM, Invocation, parse
 from analytics.cli.output import Priority, discard, is_unread, logged, own_streams, say
-from analytics.errors import AnalyticsError, LakeLockedError, named
+from analytics.errors import AnalyticsError, LakeLockedError, named, read_by_command
 
 __all__ = ["main"]
 
@@ -28,6 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    with read_by_command():
+        return _main(arguments)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     # What the embedded server's wheel and the kernel's transport warn about is no concern of the user of a command.
     warnings.filterwarnings("ignore", category=UserWarning)
     warnings.filterwarnings("ignore", category=RuntimeWarning)

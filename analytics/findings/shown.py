@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Protocol
 
 
@@ -36,6 +37,6 @@ class ShownInquiry:
         for kind in reversed(cls.__mro__):
             for name, made in vars(kind).items():
                 words = getattr(made, "__doc__", None) or ""
-                if not name.startswith("_") and not callable(made) and hasattr(made, "__get__") and words:
+                if not name.startswith("_") and isinstance(made, property | cached_property) and words:
                     found[name] = words.strip().partition("\n")[0]
         return found

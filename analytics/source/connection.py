@@ -63,7 +63,7 @@ class Retries:
                 in_a_row, before = in_a_row if settled() == before else 0, settled()
                 if in_a_row == self._most:
                     if in_a_row:
-                        error.message += f"; given up after {in_a_row} retries"
+                        error.add_words(f"; given up after {in_a_row} retries")
                     raise
                 in_a_row += 1
                 self.failures.append(error)

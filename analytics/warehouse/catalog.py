@@ -104,15 +104,16 @@ def to_polars(rows: Any) -> Any:
         ConfigurationError: polars is not installed.
     """
     try:
-        import polars  # type: ignore[import-not-found]  # of an extra that not everybody has
+        import polars
     except ModuleNotFoundError:
         raise ConfigurationError(
             "polars is not installed, which .pl() needs",
-            hint="python -m pip install 'strategy-log-analytics[polars]', or take .df() (pandas) or .to_arrow_table()",
+            hint="pip install 'polars>=1.30', as the extra strategy-log-analytics[polars] does; or take .df() (pandas)",
         ) from None
     return polars.from_arrow(rows) if hasattr(rows, "schema") else polars.from_pandas(rows)
 
 
+LISTED = "`strategy-analytics query --list` says what they hold"
 READS_ONLY = "a lake is only read here, and DuckDB writes no file"
 FILE_REPAIR = (
     'for a file: lake.sql("…").df().to_parquet("answer.parquet"), or .to_csv; '
@@ -137,9 +138,15 @@ def refusal_of_writing(kinds: Sequence[str]) -> QueryError:
             hint=f"ask them one after the other; views to read: {', '.join(VIEWS)}",
         )
     if kinds[0] in ("COPY", "EXPORT"):
-        return QueryError(f"DuckDB: {READS_ONLY}", hint=FILE_REPAIR)
+        return QueryError(
+            f"DuckDB: {READS_ONLY}", hint=FILE_REPAIR, command_hint="for a file: --format parquet --out FILE"
+        )
     if kinds[0] in ("CREATE", "INSERT", "UPDATE", "DELETE", "ALTER", "DROP"):
-        return QueryError(f"DuckDB: {kinds[0].lower()}: a lake is only read here", hint=_KEEP_REPAIR)
+        return QueryError(
+            f"DuckDB: {kinds[0].lower()}: a lake is only read here",
+            hint=_KEEP_REPAIR,
+            command_hint="keep an answer in a file: --format parquet --out FILE",
+        )
     return QueryError("DuckDB: only a statement that reads is taken", hint=f"views to read: {', '.join(VIEWS)}")
 
 
@@ -198,8 +205,10 @@ def refusal_of_statement(
         hint = f"{near}{shown} lists the columns{quoted}\n  views: {', '.join(views)}"
     elif match := _VALUES.search(said):
         given = ", ".join(f"{name}=…" for name in match[1].split(", "))
+        command = f"give their values: {' '.join(f'--param {name}=…' for name in match[1].split(', '))}\n  {hint}"
         hint = f'give their values by name: lake.sql("…", {given})\n  {hint}'
-    return QueryError(f"DuckDB: {said}", hint=hint)
+        return QueryError(f"DuckDB: {said}", hint=hint, command_hint=command)
+    return QueryError(f"DuckDB: {said}", hint=hint, command_hint=hint.replace("describe() shows their columns", LISTED))
 
 
 def refusal_of_query(error: Exception, name: str) -> QueryError:

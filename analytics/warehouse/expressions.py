@@ -106,9 +106,9 @@ def refusal(error: Exception, columns: list[str], meant: str) -> QueryError:
     """DuckDB's refusal of an expression, or of the rows that it met, with the column that may be meant."""
     found = catalog.refusal_of_statement(error, VIEW, (VIEW,), lambda _: columns)
     said = found.message.removeprefix("DuckDB: ").split("\n")[0]
-    hint = found.hint.removesuffix(f"\n  views: {VIEW}").replace(
-        f"views: {VIEW}; describe() shows their columns", _REPAIR
-    )
+    hint = found.hint.removesuffix(f"\n  views: {VIEW}")
+    for words in ("describe() shows their columns", catalog.LISTED):
+        hint = hint.replace(f"views: {VIEW}; {words}", _REPAIR)
     return QueryError(f"{meant}: DuckDB: {said}", hint=hint)
 
 

@@ -406,7 +406,7 @@ def test_points_that_may_be_none_are_nothing_to_decide_on(speed_bonus):
 def test_without_definitions_an_unknown_name_says_that_there_are_none(table, fresh):
     table.insert()
     table.extract(fresh)
-    with pytest.raises(UnknownNameError, match="--strategy ID"):
+    with pytest.raises(UnknownNameError, match='strategy_id="ID"'):
         find_family(Warehouse(fresh), realm="acme", family="Rides")
 
 

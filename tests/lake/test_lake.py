@@ -389,7 +389,7 @@ def test_a_refusal_says_who_has_the_lock_since_when_and_that_it_lives(tmp_path: 
         pass
     assert f"(pid {os.getpid()}, since " in raised.value.message
     assert f" on {platform.node()}; last sign of life 0 s ago)" in raised.value.message
-    assert raised.value.hint == "wait for it, or give --wait SECONDS"
+    assert raised.value.hint == "wait for it, or give wait_seconds=SECONDS"
     assert raised.value.owner.pid == os.getpid()  # type: ignore[attr-defined]
 
 

@@ -6,20 +6,13 @@ Skipped where there is no Chromium; REQUIRE_BROWSER=1 (as in CI) makes that a fa
 from __future__ import annotations
 
 import base64
-import json
-import os
 import re
 import shutil
-import subprocess
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-import websocket
 
 from analytics import api
 from analytics.errors import ReportError
@@ -28,12 +21,9 @@ from analytics.reports.render.publish_folder import publish
 from analytics.reports.schedule import archive, cards
 from analytics.reports.schedule.cards import Card
 from analytics.warehouse.warehouse import Warehouse
+from tests.chromium import Browser, Shown, chromium
 from tests.fewer import one_in
 
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-dev-shm-usage", "--disable-sync", "--hide-scrollbars", "--remote-debugging-port=0",
-)  # fmt: skip
 NAMES = ("index.html", "error.html", "post_mortem.html", "runaway_rules.html")
 WIDTHS = {"desktop": 1280, "phone": 400}
 PAPER = {"light": "rgb(255, 254, 251)", "dark": "rgb(21, 23, 26)"}
@@ -45,77 +35,10 @@ def sections(report: str) -> list[str]:
     return [name for name in re.findall(r"report\.([a-z_]+)\(\)", source) if name != "summary_block"]
 
 
-class Browser:
-    """Chromium, spoken to by its DevTools protocol."""
-
-    def __init__(self, program: str, profile: Path) -> None:
-        self._process = subprocess.Popen(
-            [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        port = profile / "DevToolsActivePort"
-        deadline = time.monotonic() + 60
-        while not (port.exists() and len(port.read_text().splitlines()) == 2):
-            assert time.monotonic() < deadline and self._process.poll() is None, "Chromium did not start"
-            time.sleep(0.05)
-        number, path = port.read_text().splitlines()
-        self._socket = websocket.create_connection(f"ws://127.0.0.1:{number}{path}", timeout=30, suppress_origin=True)
-        self._count = 0
-        self.events: list[dict[str, Any]] = []
-
-    def call(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
-        """One call; what happens meanwhile is kept in ``events``."""
-        self._count += 1
-        asked = {"id": self._count, "method": method, "params": parameters}
-        self._socket.send(json.dumps(asked | ({"sessionId": session} if session else {})))
-        while True:
-            told = json.loads(self._socket.recv())
-            if told.get("id") == self._count:
-                assert "error" not in told, told
-                return told["result"]
-            self.events.append(told)
-
-    def wait_for(self, event: str) -> None:
-        """Read until something has happened."""
-        while not any(told.get("method") == event for told in self.events):
-            self.events.append(json.loads(self._socket.recv()))
-
-    def close(self) -> None:
-        """End it."""
-        self._socket.close()
-        self._process.terminate()
-        self._process.wait(10)
-
-
-@dataclass
-class Shown:
-    """A page as the browser has it."""
-
-    browser: Browser
-    session: str
-
-    def ask(self, script: str) -> Any:
-        """The value of a script's expression."""
-        found = self.browser.call("Runtime.evaluate", self.session, expression=script, returnByValue=True)
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
-
-    def of(self, *methods: str) -> list[dict[str, Any]]:
-        """Parameters of the events of these kinds."""
-        return [told["params"] for told in self.browser.events if told.get("method") in methods]
-
-
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    if program is None:
-        (pytest.fail if os.environ.get("REQUIRE_BROWSER") == "1" else pytest.skip)(
-            "there is no chromium on this machine"
-        )
-    found = Browser(str(program), tmp_path_factory.mktemp("profile"))
-    yield found
-    found.close()
+    with chromium(tmp_path_factory.mktemp("profile")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

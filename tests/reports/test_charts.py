@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+import analytics
 from analytics.errors import UsageError
 from analytics.reports import charts
 from analytics.reports.charts.columns import moments
@@ -430,3 +431,37 @@ def test_times_of_a_column_are_seconds_in_utc_whatever_its_type() -> None:
             known, missing = moments(pd.DataFrame({"at": times}), "at")
             assert (known, math.isnan(missing)) == (moment.timestamp(), True), (zone, unit)
     assert moments(pd.DataFrame({"at": [moment.date()]}), "at") == [dt.datetime(2026, 7, 3, tzinfo=dt.UTC).timestamp()]
+
+
+@pytest.mark.parametrize("name", sorted(set(charts.__all__) - {"MOST_MARKS", "inline_svg", "responsive"}))
+def test_a_chart_takes_the_lake_and_asks_itself(warehouse: Warehouse, name: str) -> None:
+    figure = getattr(analytics.charts, name)(warehouse, family="Speed bonus", realm="acme-cycling", since="2026-06-27")
+    texts = list(parsed(charts.inline_svg(figure, "p")).iter("text"))
+    assert len(texts) > 3, "a picture of nothing has one sentence"
+
+
+def said(figure: Any) -> str:
+    return " | ".join(text for node in parsed(charts.inline_svg(figure, "p")).iter("text") for text in node.itertext())
+
+
+def test_a_chart_of_one_strategy_says_how_to_name_it(warehouse: Warehouse) -> None:
+    with pytest.raises(UsageError) as raised:
+        analytics.charts.timeline(warehouse)
+    assert 'charts.timeline(lake, family="…")' in raised.value.hint
+
+
+def test_a_chart_does_not_speak_of_what_it_was_not_given() -> None:
+    points = pd.DataFrame(
+        {"since": [S], "until": [S + DAY], "label": ["v1"], "est_points_mean": [7.0], "logged_count": [9]}
+    )
+    alone = said(charts.timeline(points=points))
+    assert "Points per run" in alone
+    for word in ("no ok run logged", "no run logged", "p99", "Runs", "95 %"):
+        assert word not in alone
+    assert "no ok run logged" in said(charts.timeline(points=points, durations=pd.DataFrame()))
+    assert "with 95 % interval" in said(
+        charts.timeline(points=points.assign(est_points_mean_low=6.0, est_points_mean_high=8.0))
+    )
+    share = pd.DataFrame({"case_name": ["a"], "label": ["v1"], "share": [1.0]})
+    assert "95 %" not in said(charts.cases(share))
+    assert "with 95 % interval" in said(charts.cases(share.assign(share_low=0.9, share_high=1.0)))

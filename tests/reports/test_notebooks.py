@@ -70,7 +70,7 @@ def test_the_tour_leads_from_a_lake_to_the_rule_that_changed(lake, tmp_path):
         if outputs
     }
     assert "logged runs" in shown["lake"]
-    assert "Version 3 of Speed bonus" in shown["report.head()"]
+    assert "Version 3 of Speed bonus" in shown["report"]
     assert "literal 10 → 15" in shown["report.changed()"]
     assert shown["lake.explain(run)"].startswith("Why did this run get ")
 

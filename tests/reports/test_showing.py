@@ -21,7 +21,8 @@ from markupsafe import escape
 from nbclient import NotebookClient
 
 import analytics
-from analytics import sql
+from analytics import errors, sql
+from analytics.cli import main
 from analytics.errors import ConfigurationError, LakeError, QueryError, UnknownNameError, UsageError, did_you_mean
 from analytics.lake.lake import Lake
 from analytics.reports.explore import completion, results
@@ -524,3 +525,46 @@ def test_opening_a_lake_loads_neither_compilers_nor_a_databases_client(lake: Lak
     code = "import sys, analytics; analytics.open_lake(sys.argv[1]); print(*{m.split('.')[0] for m in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code, str(lake.root)], capture_output=True, text=True, check=True)
     assert not {"numba", "sqlalchemy", "psycopg", "scipy", "matplotlib", "papermill"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("flags", "python"),
+    [
+        ("give --family NAME or --strategy ID", 'give family="NAME" or strategy_id="ID"'),
+        ("say which: --realm NAME, or --no-realm", 'say which: realm="NAME", or no_realm=True'),
+        ("leave out --no-realm, or --realm", "leave out no_realm=True, or realm="),
+        ("give --since 2026-07-08 --until 2026-07-09", 'give since="2026-07-08" until="2026-07-09"'),
+        ("name a version: --baseline v2", 'name a version: baseline="v2"'),
+        ("--min-users 5 or ANALYTICS_MIN_USERS=5", "min_users=5 or ANALYTICS_MIN_USERS=5"),
+        ("leave out --set most, or name more", "leave out most, or name more"),
+        ("--share 1/4 … --share 4/4", "share=1, shares=4 … share=4, shares=4"),
+        ("--family 'Ten' --against 'Five'", 'family="Ten" against="Five"'),
+        ("now: strategy-analytics extract --since 7d", "now: strategy-analytics extract --since 7d"),
+        ("`strategy-analytics query --list`; or --realm NAME", '`strategy-analytics query --list`; or realm="NAME"'),
+    ],
+)
+def test_who_reads_an_error_in_python_reads_python(flags: str, python: str) -> None:
+    error = UsageError("no", hint=flags)
+    assert (error.hint, str(error)) == (python, f"no\n  {python}")
+    with errors.read_by_command():
+        assert (error.hint, str(error)) == (flags, f"no\n  {flags}")
+    assert error.hint == python
+
+
+def test_the_names_that_an_error_speaks_of_are_parameters() -> None:
+    calls = [getattr(analytics, name) for name in analytics.__all__ if inspect.isfunction(getattr(analytics, name))]
+    known = {name for call in (*calls, OpenLake.estimate) for name in inspect.signature(call).parameters}
+    options = errors._TRUTHS | errors._NUMBERS | errors._TEXTS
+    said = {errors._OTHERWISE.get(option, option.replace("-", "_")) for option in options}
+    assert said <= known
+
+
+def test_an_error_of_a_command_speaks_of_its_options(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--lake", str(lake.root), "--since", "2026-07-09", "--until", "2026-07-08"]
+    assert main(["report", "post_mortem", "--realm", "acme-cycling", "--family", "Speed bonus", *words]) == 2
+    assert "--since 2026-07-08 --until 2026-07-09" in capsys.readouterr().err
+    assert main(["query", "select $a", "--all-realms", "--lake", str(lake.root)]) == 3
+    told = capsys.readouterr().err
+    assert "--param a=…" in told and "lake.sql" not in told
+    with pytest.raises(UsageError, match='since="2026-07-08"'):
+        analytics.post_mortem(lake.root, family="Speed bonus", since="2026-07-09", until="2026-07-08")

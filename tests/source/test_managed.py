@@ -90,5 +90,5 @@ def test_a_snapshot_that_cannot_be_shared_leaves_the_connection_as_it_was(table:
     with Source(managed(table, role)) as source:
         with pytest.raises(SourceError, match="shares no snapshot") as refused:
             source.sibling()
-        assert refused.value.hint == "read with one connection (--jobs 1)"
+        assert refused.value.hint == "read with one connection (jobs=1)"
         assert len(source.fingerprints(Window.parse("2026-07-08", "2026-07-09"), RealmFilter())) == 1

@@ -318,7 +318,7 @@ def test_what_spark_refuses_is_said_in_a_sentence(spark: Any, warehouse: Warehou
     with pytest.raises(QueryError, match=r"^Spark: query cost_by_strategy: .*CAST_INVALID_INPUT") as caught:
         by_spark.table("cost_by_strategy", since="yesterday?", until=TILL)
     assert "\n" not in caught.value.message
-    assert caught.value.hint == "leave out --engine to ask with DuckDB"
+    assert caught.value.hint == "leave out engine= to ask with DuckDB"
 
 
 def test_names_that_are_not_there(opened: Any, spark: Any, lake: Lake, tmp_path: Path) -> None:

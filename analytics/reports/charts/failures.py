@@ -83,9 +83,10 @@ def cases(frame: pd.DataFrame, *, width: int = WIDE) -> Figure:
     room = width - left - right
     top = 40.0
     figure = new_figure(width, top + row * len(shown) + 46)
-    title(figure, 0, 9, "Share of runs per case" + ("" if phone else ", with 95 % interval"))
-    axes = add_axes(figure, left, top, room, row * len(shown))
     lows, highs, points = floats(frame, "share_low"), floats(frame, "share_high"), floats(frame, "points_mean")
+    has_interval = not phone and any(known(end) for end in (*lows, *highs))
+    title(figure, 0, 9, "Share of runs per case" + (", with 95 % interval" if has_interval else ""))
+    axes = add_axes(figure, left, top, room, row * len(shown))
     reach = max((value for value in (*shares, *highs) if known(value)), default=0.0) or 1.0
     axes.set_xlim(0, min(reach * 1.06, 1.02) if reach <= 1.02 else reach * 1.06)
     axes.set_ylim(len(shown) - 0.5, -0.5)

@@ -59,7 +59,7 @@ def flow(frame: pd.DataFrame, *, width: int = WIDE, before: str = "was paid in",
         frame = lake.sql('''
             with shares as (
               select strategy_version, coalesce(case_name, 'no case') as name, sum(sample_weight) as est_runs
-                from executions e join definitions using (strategy_id, strategy_version)
+                from executions e
                where e.status = 'ok' and family_name = 'Speed bonus' and strategy_version in (2, 3) group by all)
             select two.name as was, three.name as now, two.est_runs / sum(two.est_runs) over () as share
               from shares two join shares three using (name)

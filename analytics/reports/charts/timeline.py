@@ -148,7 +148,7 @@ def common_codes(codes: list[str]) -> list[str]:
     return common if len(common) <= LANES + 1 else [*common[:LANES], "other codes"]
 
 
-def failure_lanes(stage: TimePanels, top: float, failures: pd.DataFrame, lanes: list[str]) -> None:
+def failure_lanes(stage: TimePanels, top: float, failures: pd.DataFrame, lanes: list[str]) -> Axes:
     """The panel."""
     height = max((LANE_PHONE if stage.phone else LANE) * len(lanes), LANE)
     axes = stage.axes(
@@ -178,6 +178,7 @@ def failure_lanes(stage: TimePanels, top: float, failures: pd.DataFrame, lanes: 
             annotate(axes, (stage.since, lane), fit(text, 200, SMALL), offset=(0, 8), size=SMALL)
     if not lanes:
         empty(axes, "none logged")
+    return axes
 
 
 def _apart(times: list[float], stage: TimePanels) -> list[float]:
@@ -202,13 +203,13 @@ def timeline(
     alert_ms: float = 250.0,
     width: int = WIDE,
 ) -> Figure:
-    """Draws panels with one axis of time, in UTC; any frame may be empty or left out.
+    """Draws panels with one axis of time, in UTC. A frame may be empty; what is left out has no panel, and nothing is said of it.
 
     Args:
         versions: Ribbon: label, since, until, role; with `est_points_mean` also a line at the version's mean.
         points: Per bin and version: since, until, label, role, est_points_mean, _low, _high, logged_count.
         runs: Per bin: since, est_runs, est_runs_low, est_runs_high.
-        failures: One row per failed run: created_at, error_code. Without it there is no panel of failures.
+        failures: One row per failed run: created_at, error_code.
         durations: Per day: since, until, est_duration_p99_ms, _low, _high, grade.
         overpaid: A running total: until, est_overpaid, est_overpaid_low, est_overpaid_high; no panel without it.
         alert_ms: Where the p99 would raise an alert.
@@ -236,7 +237,10 @@ def timeline(
     need(timeline, failures, "created_at", called="failures")
     need(timeline, durations, "since est_duration_p99_ms", called="durations")
     need(timeline, overpaid, "until est_overpaid", called="overpaid")
-    tells_failures = failures is not None
+    # What was not given is not drawn: an empty panel would say that nothing is logged.
+    tells_points, tells_runs, tells_failures, tells_durations = (
+        frame is not None for frame in (points, runs, failures, durations)
+    )
     versions, points, runs, failures, durations = (
         pd.DataFrame() if frame is None else frame for frame in (versions, points, runs, failures, durations)
     )
@@ -249,27 +253,32 @@ def timeline(
     lane = LANE_PHONE if width < 0.7 * WIDE else LANE
     lanes = max(lane * len(codes), LANE) + 40 if tells_failures else 0
     extra = 70 + 40 if overpaid is not None and len(overpaid) else 0
-    height = 62 + 150 + 40 + extra + 60 + 40 + lanes + 80 + 34
+    height = 62 + 190 * tells_points + extra + 100 * tells_runs + lanes + 80 * tells_durations + 34
+    height += 10 * (not tells_points)
     spans = zip(moments(versions, "since"), moments(versions, "until"), words(versions, "role"), strict=True)
     shaded = tuple((since, until) for since, until, role in spans if role == "finding" and known(since, until))
     stage = TimePanels.build(width, height, *found, shaded)
-    _ribbon(stage, versions)
+    last = _ribbon(stage, versions)
     top = 72.0
-    _points(stage, top, versions, points)
-    top += 140 + 40
+    if tells_points:
+        last = _points(stage, top, versions, points)
+        top += 140 + 40
     if overpaid is not None and len(overpaid):
-        _overpaid(stage, top, overpaid)
+        last = _overpaid(stage, top, overpaid)
         top += extra
-    _runs(stage, top, runs)
-    top += 60 + 40
+    if tells_runs:
+        last = _runs(stage, top, runs)
+        top += 60 + 40
     if tells_failures:
-        failure_lanes(stage, top, failures, codes)
+        last = failure_lanes(stage, top, failures, codes)
         top += lanes
-    _durations(stage, top, durations, alert_ms)
+    if tells_durations:
+        last = _durations(stage, top, durations, alert_ms)
+    time_axis(last, stage.since, stage.until, stage.room)
     return stage.figure
 
 
-def _ribbon(stage: TimePanels, versions: pd.DataFrame) -> None:
+def _ribbon(stage: TimePanels, versions: pd.DataFrame) -> Axes:
     axes = stage.axes(10, 22, shade=False)
     axes.set_ylim(0, 1)
     taken = -1e9
@@ -300,12 +309,15 @@ def _ribbon(stage: TimePanels, versions: pd.DataFrame) -> None:
                 axes, (stage.since + middle / pixel, 0.1), text, offset=(0, 13), name=named, bold=True, ha="center"
             )
             taken = middle + half
+    return axes
 
 
-def _points(stage: TimePanels, top: float, versions: pd.DataFrame, points: pd.DataFrame) -> None:
+def _points(stage: TimePanels, top: float, versions: pd.DataFrame, points: pd.DataFrame) -> Axes:
     since, until = moments(points, "since"), moments(points, "until")
     size = max((last - first for first, last in zip(since, until, strict=True) if known(first, last)), default=0.0)
-    what = f"mean per {bin_words(size)}" if stage.phone else f"mean per {bin_words(size)} with 95 % interval"
+    ends = [*floats(points, "est_points_mean_low"), *floats(points, "est_points_mean_high")]
+    has_interval = not stage.phone and any(known(end) for end in ends)
+    what = f"mean per {bin_words(size)}" + (" with 95 % interval" if has_interval else "")
     axes = stage.axes(top, 140, f"Points per run, {what}" if len(points) else "Points per run")
     means = floats(points, "est_points_mean")
     lows, highs = floats(points, "est_points_mean_low"), floats(points, "est_points_mean_high")
@@ -327,6 +339,7 @@ def _points(stage: TimePanels, top: float, versions: pd.DataFrame, points: pd.Da
     _levels(stage, axes, versions, levels, points, means)
     if not len(points):
         empty(axes, "no ok run logged")
+    return axes
 
 
 def _levels(
@@ -352,14 +365,15 @@ def _levels(
     stage.beside(axes, list(labels.values())[-4:])
 
 
-def _overpaid(stage: TimePanels, top: float, overpaid: pd.DataFrame) -> None:
+def _overpaid(stage: TimePanels, top: float, overpaid: pd.DataFrame) -> Axes:
     times, values = moments(overpaid, "until"), floats(overpaid, "est_overpaid")
     lows, highs = floats(overpaid, "est_overpaid_low"), floats(overpaid, "est_overpaid_high")
     is_short = values[-1] < 0
     if is_short:
         values, lows, highs = ([-x for x in part] for part in (values, highs, lows))
     what = "Underpaid" if is_short else "Overpaid"
-    axes = stage.axes(top, 70, f"{what} points, running total" + ("" if stage.phone else " with 95 % interval"))
+    has_interval = not stage.phone and any(known(end) for end in (*lows, *highs))
+    axes = stage.axes(top, 70, f"{what} points, running total" + (" with 95 % interval" if has_interval else ""))
     from_zero(axes, values, [*lows, *highs], count=2)
     # Nothing before the first run of the version, and no more after its last.
     at = [stage.since, times[0], *times, stage.until]
@@ -375,9 +389,10 @@ def _overpaid(stage: TimePanels, top: float, overpaid: pd.DataFrame) -> None:
         zorder=3,
     )
     stage.beside(axes, [(values[-1], write.number(values[-1], lows[-1], highs[-1]), "finding")])
+    return axes
 
 
-def _runs(stage: TimePanels, top: float, runs: pd.DataFrame) -> None:
+def _runs(stage: TimePanels, top: float, runs: pd.DataFrame) -> Axes:
     since, values = moments(runs, "since"), floats(runs, "est_runs")
     starts = sorted(moment for moment in since if known(moment))
     gaps = [after - before for before, after in pairwise(starts) if after > before]
@@ -396,9 +411,10 @@ def _runs(stage: TimePanels, top: float, runs: pd.DataFrame) -> None:
             axes.plot([first + size / 2] * 2, [low, high], color=colour("mute"), lw=1, zorder=3)
     if not len(runs):
         empty(axes, "no run logged")
+    return axes
 
 
-def _durations(stage: TimePanels, top: float, durations: pd.DataFrame, alert_ms: float) -> None:
+def _durations(stage: TimePanels, top: float, durations: pd.DataFrame, alert_ms: float) -> Axes:
     axes = stage.axes(top, 80, "p99 of ok runs, ms" + ("" if stage.phone else ", by day; an arrow has no upper bound"))
     values = floats(durations, "est_duration_p99_ms")
     lows, highs = floats(durations, "est_duration_p99_ms_low"), floats(durations, "est_duration_p99_ms_high")
@@ -426,4 +442,4 @@ def _durations(stage: TimePanels, top: float, durations: pd.DataFrame, alert_ms:
             axes.plot([at], [top_end], "^", ms=4.5, mfc=colour("bg"), mec=colour("mute"), mew=0.9, zorder=4)
     if not len(durations):
         empty(axes, "no ok run logged")
-    time_axis(axes, stage.since, stage.until, stage.room)
+    return axes

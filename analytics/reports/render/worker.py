@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from analytics.config import adopt_environment
-from analytics.errors import AnalyticsError, ReportError, UsageError, named
+from analytics.errors import AnalyticsError, ReportError, UsageError, named, read_by_command
 from analytics.reports.page.inline import visible
 from analytics.reports.render import notebooks, rendering, steps
 from analytics.reports.render.plan import Plan
@@ -88,7 +88,7 @@ def main() -> int:
     if task["steps"]:
         steps.tell_parent()
     try:
-        with unwinding():
+        with unwinding(), read_by_command():
             return work(Plan.from_json(task["plan"]), Path(task["folder"]))
     except KeyboardInterrupt:
         return STOPPED
