@@ -7,6 +7,7 @@ from analytics.reports.page.blocks import (
     Step,
     StepState,
     Todo,
+    alone,
     banner,
     code,
     document,
@@ -27,6 +28,7 @@ from analytics.reports.page.blocks import (
     with_neighbours,
 )
 from analytics.reports.page.calendar import Day, Row, calendar, calendar_key
+from analytics.reports.page.csv_tables import csv_tables
 from analytics.reports.page.inline import (
     Markup,
     author,
@@ -64,6 +66,7 @@ __all__ = [
     "Step",
     "StepState",
     "Todo",
+    "alone",
     "author",
     "banner",
     "before",
@@ -71,6 +74,7 @@ __all__ = [
     "calendar_key",
     "ci",
     "code",
+    "csv_tables",
     "document",
     "est",
     "facts",

@@ -100,6 +100,7 @@ def document(
     footer: Inline = None,
     code_cells: Iterable[str] = (),
     has_neighbours: bool = False,
+    files: Sequence[str] = (),
 ) -> str:
     """Renders a whole page.
 
@@ -111,6 +112,7 @@ def document(
         footer: The last line.
         code_cells: Source of the notebook's cells, folded away at the end.
         has_neighbours: Leave a place for the links to the report before and the one after, see `with_neighbours`.
+        files: Names of files beside the page that hold its tables.
 
     Raises:
         ValueError: A link leads outside.
@@ -139,8 +141,24 @@ def document(
         links=links[len(home) :],
         footer=inline(footer),
         neighbours=Markup(_BEGIN + _END) if has_neighbours else "",
+        files=[local(name) for name in files],
         code_cells=[visible(cell, lines=True) for cell in code_cells if cell.strip()],
     )
+
+
+BESIDE_FACTS = " Same facts for programs: summary.json"
+"""Ends the last line of a page, as long as it lies beside that file."""
+
+
+def alone(html: str) -> str:
+    """A page to be mailed: without links to files that lie beside it.
+
+    What the page says of itself stays; a link inside a sentence becomes its words.
+    """
+    # An author's "<" is written "&lt;", so that marks and links are the template's and the blocks' own.
+    without = re.sub(r"<!--beside-->.*?<!--/beside-->\n?", "", html, flags=re.S)
+    without = without.replace(BESIDE_FACTS, "")
+    return re.sub(r'<a (?:rel="[a-z]+" )?href="(?!#)[^"]*">(.*?)</a>', r"\1", without, flags=re.S)
 
 
 def with_neighbours(html: str, before: tuple[str, Inline] | None, after: tuple[str, Inline] | None) -> str:

@@ -67,10 +67,22 @@ def base(found: Rehearsal) -> str:
     return "Was paid" if found.beside is None else f"{found.beside[0]} pays"
 
 
+def base_pay(found: Rehearsal) -> str:
+    """The same within a sentence."""
+    return "what was paid" if found.beside is None else f"what {found.beside[0]} pays"
+
+
+def base_case(found: Rehearsal) -> str:
+    """The case of what the draft is held against, within a sentence."""
+    return "the case that was paid" if found.beside is None else f"the case that {found.beside[0]} pays"
+
+
 def _held_against(found: Rehearsal) -> list[Inline]:
     """That it is no other program than the one that runs, or is held against another version than those that paid."""
     said: list[Inline] = []
-    if label := same_as_running(found):
+    label = same_as_running(found)
+    is_said = found.is_same and (found.beside is None or found.beside[0] == label)  # by the verdict
+    if label and not is_said:
         said.append(page.inline([page.finding(f"It says the same as {label}, which ran last"), ". "]))
     if found.beside is not None:
         said.append(
@@ -93,7 +105,9 @@ def nothing_tried(found: Rehearsal) -> str:
 
 def _verdict(found: Rehearsal) -> list[Inline]:
     if found.is_same:
-        what = "what paid them" if found.beside is None else found.beside[0]
+        label = same_as_running(found)
+        what = f"{label}, which paid them" if label else "what paid them"
+        what = what if found.beside is None else found.beside[0]
         return [
             f"For the same events, {number.counted(len(found.tried.rows), 'logged run')} tried, ",
             page.fixed("no run is paid otherwise"), f": it says the same as {what}.",
