@@ -15,7 +15,20 @@ from importlib import resources
 from typing import Any, Literal, TypeAlias, cast
 
 from analytics.reports.page import number as write
-from analytics.reports.page.inline import ROLES, Inline, Markup, inline, local, plain, tag, variables, visible, written
+from analytics.reports.page.inline import (
+    MOST_ON_A_PHONE,
+    ROLES,
+    Inline,
+    Markup,
+    inline,
+    local,
+    more,
+    plain,
+    tag,
+    variables,
+    visible,
+    written,
+)
 from analytics.reports.page.inline import grade as grade_mark
 from analytics.reports.page.number import Estimated
 
@@ -350,9 +363,8 @@ def findings(items: Iterable[Finding | Mapping[str, Any] | Sequence[Any]]) -> Bl
         )
         html.append(Markup("<li>{}<span>{}</span>{}</li>").format(tag(given.tag), inline(given.sentence), number))
         lines.append(f"{visible(given.tag)}: {plain(given.sentence)} {plain(given.number)}".rstrip())
-    return Block(
-        Markup('<ul class="sa-find">{}</ul>').format(Markup("").join(html)) if html else Markup(""), "\n".join(lines)
-    )
+    listed = Markup('<ul class="sa-find">{}</ul>').format(Markup("").join(html)) if html else Markup("")
+    return Block(listed + (more(len(html), "findings") if len(html) > MOST_ON_A_PHONE else ""), "\n".join(lines))
 
 
 def key() -> Block:
