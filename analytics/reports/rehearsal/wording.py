@@ -103,11 +103,18 @@ def nothing_tried(found: Rehearsal) -> str:
     return "none of the logged runs was paid, and failed runs leave no input"
 
 
+def _same_as_paid(found: Rehearsal) -> str:
+    """What paid the tried runs, by its name where one version did; the one that runs now is said with it, and no second time."""
+    label = same_as_running(found)
+    paid_by = {version.label for version in found.tried.versions if version.tried_count}
+    if label and paid_by == {label}:
+        return f"{label}, which paid them"
+    return f"what paid them, and so does {label}, which ran last" if label else "what paid them"
+
+
 def _verdict(found: Rehearsal) -> list[Inline]:
     if found.is_same:
-        label = same_as_running(found)
-        what = f"{label}, which paid them" if label else "what paid them"
-        what = what if found.beside is None else found.beside[0]
+        what = _same_as_paid(found) if found.beside is None else found.beside[0]
         return [
             f"For the same events, {number.counted(len(found.tried.rows), 'logged run')} tried, ",
             page.fixed("no run is paid otherwise"), f": it says the same as {what}.",
