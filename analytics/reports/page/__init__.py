@@ -1,5 +1,6 @@
 """Safe building blocks of a report page: text in, escaped markup out, the same look in a notebook and in a file."""
 
+from analytics.reports.page.alone import alone
 from analytics.reports.page.blocks import (
     Block,
     Cell,
@@ -7,7 +8,6 @@ from analytics.reports.page.blocks import (
     Step,
     StepState,
     Todo,
-    alone,
     banner,
     code,
     document,

@@ -159,21 +159,6 @@ def document(
     )
 
 
-BESIDE_FACTS = " Same facts for programs: summary.json"
-"""Ends the last line of a page, as long as it lies beside that file."""
-
-
-def alone(html: str) -> str:
-    """A page to be mailed: without links to files that lie beside it.
-
-    What the page says of itself stays; a link inside a sentence becomes its words.
-    """
-    # An author's "<" is written "&lt;", so that marks and links are the template's and the blocks' own.
-    without = re.sub(r"<!--beside-->.*?<!--/beside-->\n?", "", html, flags=re.S)
-    without = without.replace(BESIDE_FACTS, "")
-    return re.sub(r'<a (?:rel="[a-z]+" )?href="(?!#)[^"]*">(.*?)</a>', r"\1", without, flags=re.S)
-
-
 def with_neighbours(html: str, before: tuple[str, Inline] | None, after: tuple[str, Inline] | None) -> str:
     """A page with links to the report before and the one after, (address, label), in the place that is left for them.
 

@@ -287,7 +287,7 @@ def assemble(
     import nbformat
 
     from analytics.reports import page
-    from analytics.reports.page.blocks import BESIDE_FACTS
+    from analytics.reports.page.alone import BESIDE_FACTS
     from analytics.reports.schedule import archive
 
     book = nbformat.read(notebook, as_version=4)
