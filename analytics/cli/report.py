@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analytics.cli import options as opt
-from analytics.cli.output import put, put_json, put_table, say
+from analytics.cli.output import ensure_ours, put, put_json, put_table, say
 from analytics.errors import ConfigurationError, UsageError
 from analytics.reports.explore.lake_folder import ENGINES
 from analytics.reports.render.notebooks import OF_ONE_STRATEGY, PARAMETERS, REPORTS, skip_iri_grammar
@@ -252,6 +252,10 @@ class ReportOptions(opt.RealmOptions):
         "DIR",
         opt.PLACES,
     )
+    mail: Path | None = opt.path(
+        "also write a copy of the page to be mailed, without links to what lies beside it", "--mail", "FILE", None
+    )
+    overwrite: bool = opt.overwrite()
     digest: bool = opt.flag("print one line for a chat instead of the page's path", "--digest")
     settings: list[str] = opt.words("any other parameter of the notebook, such as node_cap=600", "--set", "NAME=VALUE")
     show_users: bool = opt.flag("show user ids; masked otherwise", "--show-users")
@@ -302,7 +306,13 @@ def run_report(options: ReportOptions) -> int:
         given["most"] = _quick(definition, settings)
     if options.gathered:
         _say_if_nothing_is_in(options.gathered)
+    if options.mail:
+        ensure_ours(options.mail, (), overwrite=options.overwrite)
     rendered = api.render(definition, out=options.out, **given)
+    if options.mail:
+        from analytics.reports import page
+
+        options.mail.write_text(page.alone(rendered.html.read_text(encoding="utf-8")), encoding="utf-8")
     if verdict := rendered.facts.get("verdict"):
         say(verdict)
     (say if options.digest else put)(str(rendered.html))

@@ -287,7 +287,7 @@ def none_differs(weights: ArrayLike, span: float) -> Estimate | None:
 
     Args:
         weights: The ``sample_weight`` of every row.
-        span: The most that two runs differ by.
+        span: The most that two runs differ by; infinite where nothing bounds it.
 
     Returns:
         None where nothing is left to chance.
@@ -296,7 +296,7 @@ def none_differs(weights: ArrayLike, span: float) -> Estimate | None:
 
     w = np.asarray(weights, dtype=float)
     seldom = share_of_runs(np.zeros(len(w), dtype=bool), w).high
-    if not seldom > 0 or not math.isfinite(span):
+    if not seldom > 0 or math.isnan(span):
         return None
     return Estimate(0.0, -seldom * span, seldom * span, len(w), "too few")
 

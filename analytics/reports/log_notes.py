@@ -97,7 +97,7 @@ def refused_words(found: Sequence[Refused]) -> str:
         usual = ""
         if one.ok_usual == one.ok_usual:
             usual = f", where {write.number(one.ok_usual)} and {write.number(one.failed_usual)} are usual in such hours"
-        rows = f"{write.count(one.ok_count)} ok rows beside {write.count(one.failed_count)} failures"
+        rows = f"{write.counted(one.ok_count, 'ok row')} beside {write.counted(one.failed_count, 'failure')}"
         said.append(f"{one.label} logged {rows} {write.span(one.since, one.until)}{usual}")
     if not said:
         return ""

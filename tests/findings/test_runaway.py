@@ -480,7 +480,7 @@ def test_an_empty_lake_says_so_and_draws_nothing(tmp_path: Path) -> None:
 
     html = page_of(report)
 
-    assert "No runs logged in this window" in report.head().text
+    assert "Cannot tell: no run is logged in what the lake holds of it (1 day not extracted" in report.head().text
     assert "<svg" not in html and "<table" not in html
     assert report.summary()["league"] == []
 

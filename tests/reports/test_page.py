@@ -297,6 +297,22 @@ def test_an_estimate_reads_its_interval_and_grade_from_the_row() -> None:
     assert page.est(share).striptags() == "0.17 % [0.12 – 0.25] good"
 
 
+def test_a_list_of_more_than_five_has_a_fold_for_phones_that_needs_no_script() -> None:
+    table = [page.table([{"a": n} for n in range(count)], [page.Column("a", "A")]).html for count in (5, 6)]
+    listed = [page.findings([("new", "x")] * count).html for count in (5, 6)]
+    for short, long in (table, listed):
+        assert "sa-all" not in short and long.endswith("</label>") and 'type="checkbox"> All 6 ' in long
+    sheet = page.document("t", [])
+    phone = sheet[sheet.index("@media screen and (max-width:760px)") : sheet.rindex("@media print")]
+    assert "nth-child(n+6){display:none}" in phone and "nth-child(n+6)" not in sheet.replace(phone, "")
+
+
+def test_paper_has_page_numbers_and_says_what_is_folded() -> None:
+    sheet = page.document("t", [])
+    paper = sheet[sheet.index("@page") :]
+    assert "counter(page)" in paper and "folded on the page" in paper and ".sa.sa-files{display:none}" in paper
+
+
 def test_an_interval_beyond_the_scale_ends_in_an_arrow() -> None:
     inside = page.interval_bar(-0.1, 0.2, 0.4, (-0.5, 0.5))
     assert 'class=""' in inside

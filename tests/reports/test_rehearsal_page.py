@@ -99,8 +99,21 @@ def test_a_program_that_pays_no_run_otherwise_is_not_said_to_change_nothing(rehe
 
 
 def test_the_program_that_ran_is_said_to_change_nothing(rehearse: Make) -> None:
-    said = rehearse("weekend", 1).head().text
-    assert "no run is paid otherwise: it says the same as what paid them." in said and "may be" not in said
+    report = rehearse("weekend", 1)
+    said = report.head().text
+    assert "no run is paid otherwise: it says the same as v1, which paid them." in said and "may be" not in said
+    assert said.count("the same as") == 1, "and no second time, as the version that ran last"
+    assert report.summary()["may_fail"] == report.inquiry.may_fail.to_dict()
+
+
+def test_what_is_held_against_a_version_is_not_said_to_be_held_against_what_was_paid(rehearse: Make) -> None:
+    found = rehearse("half_more", 2).inquiry
+    other = rehearse("half_more", 1).inquiry.program
+    beside = Rehearsal(found.lake, found.family, found.program, found.since, found.until, beside=("v1", other))
+    said = text(RehearsalReport(beside, "version 2"))
+    told = said.partition("Would a rehearsal")[0].replace("and not against what they were paid", "")
+    assert not re.search(r"was paid|were paid", told, re.IGNORECASE), told
+    assert "By the case that v1 pays" in said and "beyond what v1 pays" in said
 
 
 def test_runs_that_cannot_be_decided_are_said_with_the_worst_that_they_may_add(rehearse: Make) -> None:

@@ -417,15 +417,22 @@ def split_by_case(before: Group, after: Group) -> Split:
     if math.isclose(whole.change.value, effect.value, rel_tol=1e-9):
         mix_value = 0.0
     half = math.hypot((whole.change.high - whole.change.low) / 2, (effect.high - effect.low) / 2)
-    mix = Estimate(mix_value, mix_value - half, mix_value + half, whole.change.logged_count, whole.change.grade)
+    grade = whole.change.grade if math.isfinite(half) else worse(whole.change.grade, effect.grade)
+    mix = Estimate(mix_value, mix_value - half, mix_value + half, whole.change.logged_count, grade)
     same = not _came_or_went(old, new) and not _came_or_went(new, old)
     return Split(effect, mix.as_difference(), overpaid, estimators.total(new["points"], weights), same)
 
 
 def _span(*groups: pd.DataFrame) -> float:
-    """The most that two of their runs differ by."""
+    """The most that two of their runs differ by.
+
+    Where all are paid alike, what they are paid: a run that was not logged may be paid nothing, or as much more. Where that is
+    nothing, no amount is known that another may be paid.
+    """
     points = np.concatenate([rows["points"].to_numpy(float) for rows in groups])
-    return float(points.max() - points.min()) if len(points) else 0.0
+    if not len(points):
+        return 0.0
+    return float(points.max() - points.min()) or float(np.abs(points).max()) or math.inf
 
 
 def _came_or_went(here: pd.DataFrame, there: pd.DataFrame) -> bool:
@@ -444,6 +451,8 @@ def _overpaid(old: pd.DataFrame, new: pd.DataFrame) -> Estimate:
     half = (earlier.high - earlier.low) / 2
     extra = _squared(float(new["sample_weight"].sum()) * half / estimators.Z_95) if math.isfinite(half) else 0.0
     size = float(np.nansum(new["sample_weight"] * abs(excess)))
+    if not excess.any() and (unseen := estimators.none_differs(new["sample_weight"], _span(old, new))) is not None:
+        return unseen.times(float(new["sample_weight"].sum()))
     return _widened(estimators.total(excess, new["sample_weight"]), extra, size)
 
 

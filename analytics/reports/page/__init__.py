@@ -1,5 +1,6 @@
 """Safe building blocks of a report page: text in, escaped markup out, the same look in a notebook and in a file."""
 
+from analytics.reports.page.alone import alone
 from analytics.reports.page.blocks import (
     Block,
     Cell,
@@ -27,12 +28,14 @@ from analytics.reports.page.blocks import (
     with_neighbours,
 )
 from analytics.reports.page.calendar import Day, Row, calendar, calendar_key
+from analytics.reports.page.csv_tables import csv_tables
 from analytics.reports.page.inline import (
     Markup,
     author,
     before,
     ci,
     est,
+    explained,
     finding,
     fixed,
     grade,
@@ -64,6 +67,7 @@ __all__ = [
     "Step",
     "StepState",
     "Todo",
+    "alone",
     "author",
     "banner",
     "before",
@@ -71,8 +75,10 @@ __all__ = [
     "calendar_key",
     "ci",
     "code",
+    "csv_tables",
     "document",
     "est",
+    "explained",
     "facts",
     "figure",
     "finding",

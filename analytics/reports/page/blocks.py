@@ -15,7 +15,20 @@ from importlib import resources
 from typing import Any, Literal, TypeAlias, cast
 
 from analytics.reports.page import number as write
-from analytics.reports.page.inline import ROLES, Inline, Markup, inline, local, plain, tag, variables, visible, written
+from analytics.reports.page.inline import (
+    MOST_ON_A_PHONE,
+    ROLES,
+    Inline,
+    Markup,
+    inline,
+    local,
+    more,
+    plain,
+    tag,
+    variables,
+    visible,
+    written,
+)
 from analytics.reports.page.inline import grade as grade_mark
 from analytics.reports.page.number import Estimated
 
@@ -100,6 +113,7 @@ def document(
     footer: Inline = None,
     code_cells: Iterable[str] = (),
     has_neighbours: bool = False,
+    files: Sequence[str] = (),
 ) -> str:
     """Renders a whole page.
 
@@ -111,6 +125,7 @@ def document(
         footer: The last line.
         code_cells: Source of the notebook's cells, folded away at the end.
         has_neighbours: Leave a place for the links to the report before and the one after, see `with_neighbours`.
+        files: Names of files beside the page that hold its tables.
 
     Raises:
         ValueError: A link leads outside.
@@ -139,6 +154,7 @@ def document(
         links=links[len(home) :],
         footer=inline(footer),
         neighbours=Markup(_BEGIN + _END) if has_neighbours else "",
+        files=[local(name) for name in files],
         code_cells=[visible(cell, lines=True) for cell in code_cells if cell.strip()],
     )
 
@@ -332,9 +348,8 @@ def findings(items: Iterable[Finding | Mapping[str, Any] | Sequence[Any]]) -> Bl
         )
         html.append(Markup("<li>{}<span>{}</span>{}</li>").format(tag(given.tag), inline(given.sentence), number))
         lines.append(f"{visible(given.tag)}: {plain(given.sentence)} {plain(given.number)}".rstrip())
-    return Block(
-        Markup('<ul class="sa-find">{}</ul>').format(Markup("").join(html)) if html else Markup(""), "\n".join(lines)
-    )
+    listed = Markup('<ul class="sa-find">{}</ul>').format(Markup("").join(html)) if html else Markup("")
+    return Block(listed + (more(len(html), "findings") if len(html) > MOST_ON_A_PHONE else ""), "\n".join(lines))
 
 
 def key() -> Block:

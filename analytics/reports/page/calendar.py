@@ -147,10 +147,12 @@ def _month(name: str, places: Sequence[int], far: int) -> Markup:
     hidden = [place for place in places if place < far]
     parts = [(len(hidden), ' class="sa-mo sa-far"'), (len(places) - len(hidden), ' class="sa-mo"')]
     named = [(count, kind) for count, kind in parts if count]
+    # Over a single day there is no room for a whole name: the next month's would stand in it.
+    short = name[:3] if len(places) == 1 else name
     # A wide page would show the name twice where the month is in two parts; the first is enough there.
     return Markup("").join(
         Markup('<th{} colspan="{}">{}</th>').format(
-            Markup(kind), count, name if place == 0 else Markup('<span class="sa-near">{}</span>').format(name)
+            Markup(kind), count, short if place == 0 else Markup('<span class="sa-near">{}</span>').format(name)
         )
         for place, (count, kind) in enumerate(named)
     )

@@ -237,6 +237,20 @@ def mono(text: Inline) -> Markup:
     return Markup("<code>{}</code>").format(inline(text))
 
 
+def explained(text: Inline, meaning: str) -> Markup:
+    """A term with what it means, for who points at it."""
+    return Markup('<abbr title="{}">{}</abbr>').format(visible(meaning), inline(text))
+
+
+def more(count: int, noun: str) -> Markup:
+    """After a list of more than a phone's screen: all of it, on a phone; elsewhere nothing is folded. No script is needed."""
+    return Markup('<label class="sa-all"><input type="checkbox"> All {} {}</label>').format(count, noun)
+
+
+MOST_ON_A_PHONE = 5
+"""Of a list, before it is folded there; the style sheet counts them."""
+
+
 def was(text: Inline) -> Markup:
     """A piece of a program that is gone in the new version."""
     return Markup("<del>{}</del>").format(inline(text))

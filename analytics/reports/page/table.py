@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 from analytics.reports.page import number as write
 from analytics.reports.page.blocks import Block
 from analytics.reports.page.inline import (
+    MOST_ON_A_PHONE,
     ROLES,
     Inline,
     Markup,
@@ -20,6 +21,7 @@ from analytics.reports.page.inline import (
     grade,
     inline,
     mono,
+    more,
     plain,
     written,
 )
@@ -113,6 +115,8 @@ def table(
         marked = Markup("").join(_cell(column, cell) for column, cell in zip(columns, cells, strict=True))
         body.append(Markup("<tr{}>{}</tr>").format(_class(row_class, record), marked))
     html = Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(titles, Markup("").join(body))
+    if len(records) > MOST_ON_A_PHONE:
+        html += more(min(len(records), MOST_ROWS), "rows")
     if len(records) > MOST_ROWS:
         left = f"{len(records) - MOST_ROWS:,} more rows have no room on a page."
         html, lines = html + Markup('<p class="sa-note">{}</p>').format(left), [*lines, left]

@@ -364,6 +364,7 @@ class PostMortem(ShownReport):
             f"Compared: {number.counted(before.paid_count, 'ok row')} of {before.label} and {after.paid_count:,} of {after.label}.",
             f"{before.label}: {number.span(before.since, before.until)}.",
             f"{after.label}: {number.span(after.since, after.until)}.",
+            *(["A literal is a number or word that the program itself says."] if "literal" in text else []),
         ]
         return page.section(
             "changed",

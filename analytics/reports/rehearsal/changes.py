@@ -25,7 +25,7 @@ _WORDS = {"none": NO_CASE, "others": "other cases", "fails": "fails", "unknown":
 
 def section(found: Rehearsal, small: SmallCells) -> Block:
     """By the case of either program."""
-    how = ["By the case a run was paid in, and the one in which the draft pays it."]
+    how = [f"By {wording.base_case(found)}, and the one in which the draft pays it."]
     if not found.moved:
         return page.section("changed", _QUESTION, how, wording.none_changed(found))
     of = "the runs that the log decides" if found.undecided.value else "the runs"
@@ -52,7 +52,8 @@ def _picture(found: Rehearsal) -> Markup:
     ]
     frame = pd.DataFrame(rows)
     moved = sum(move.is_changed for move in found.transitions)
-    alt = f"Runs from the case they were paid in to the one that the draft pays; {moved} of {len(rows)} bands are paid otherwise"
+    to = f"the one that the draft pays; {moved} of {len(rows)} bands are paid otherwise"
+    alt = f"Runs from {wording.base_case(found)} to {to}"
     return charts.responsive(
         lambda width: charts.flow(frame, width=width, before=f"{wording.base(found)} in", after="Draft pays in"),
         "moves",

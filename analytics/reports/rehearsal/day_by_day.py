@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from analytics.reports import charts, page
 from analytics.reports.page import number
+from analytics.reports.rehearsal import wording
 
 if TYPE_CHECKING:
     from analytics.findings.rehearsal.drift import DayDifference, Drift
@@ -75,10 +76,10 @@ def _picture(found: Rehearsal, drift: Drift) -> Markup:
         for day in drift.days
     ]
     frame = pd.DataFrame(rows)
-    alt = f"Points beyond what was paid, per run, on {len(rows)} days. {sentence(found, drift)}"
+    alt = f"Points beyond {wording.base_pay(found)}, per run, on {len(rows)} days. {sentence(found, drift)}"
     return charts.responsive(
         lambda width: charts.day_differences(frame, middle=found.per_run.value, width=width),
         "days",
         alt,
-        "Points per run beyond what was paid, by UTC day, with 95 % interval; an open one ends at the edge.",
+        f"Points per run beyond {wording.base_pay(found)}, by UTC day, with 95 % interval; an open one ends at the edge.",
     )

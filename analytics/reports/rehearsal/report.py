@@ -125,7 +125,11 @@ class RehearsalReport(ShownReport):
             return page.strip([page.Cell("Runs in the window", found.runs, "estimated")])
         return page.strip(
             [
-                page.Cell("Points a day beyond", found.difference.times(1 / days), "estimated, decided runs"),
+                page.Cell(
+                    f"Points a day beyond {wording.base_pay(found)}",
+                    found.difference.times(1 / days),
+                    "estimated, decided runs",
+                ),
                 _share("Runs paid otherwise", found.changed, "of decided runs" if found.undecided.value else counted),
                 _share("Cannot be decided", found.undecided, counted),
                 page.Cell(
@@ -161,7 +165,7 @@ class RehearsalReport(ShownReport):
         ]
         body: list[Body] = [page.subhead("By day"), self._totals("Day", self.shown.days)]
         if not self._small:
-            body += [page.subhead("By the case that was paid"), self._totals("Case", found.cases[:_MOST_CASES])]
+            body += [page.subhead(f"By {wording.base_case(found)}"), self._totals("Case", found.cases[:_MOST_CASES])]
         return page.section("much", "How much more or less?", how, text, body)
 
     def _totals(self, title: str, parts: Sequence[Totals]) -> Block:
@@ -362,6 +366,7 @@ class RehearsalReport(ShownReport):
             "relative": share.to_dict() if share else None,
             "difference": found.difference.to_dict(),
             "undecided": found.undecided.to_dict(),
+            "may_fail": found.may_fail.to_dict(),
             "worst": found.worst_relative.to_dict() if found.worst_relative is not None else None,
             "changed": found.changed.to_dict(),
             "failures": [{"code": one.code, "logged_count": one.logged_count} for one in self.shown.failures],

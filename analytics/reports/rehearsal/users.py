@@ -25,7 +25,7 @@ def section(shown: VisibleFacts, *, show_users: bool) -> Block:
         return page.section("who", question, how, wording.none_changed(found))
     body: list[Body] = []
     if shown.user_groups:
-        body += [page.subhead("By how often they play"), _groups(shown.user_groups)]
+        body += [page.subhead("By how often they play"), _groups(shown.user_groups, wording.base_pay(found))]
         body.append(page.note("Users in quarters by their tried logged runs; those with as many are in one group."))
     if small:
         return page.section("who", question, [*how, small.note], "Single users are left out.", body)
@@ -37,7 +37,7 @@ def section(shown: VisibleFacts, *, show_users: bool) -> Block:
     return page.section("who", question, how, None, body)
 
 
-def _groups(groups: list[UserGroup]) -> Block:
+def _groups(groups: list[UserGroup], base: str) -> Block:
     rows = [
         {
             "runs": number.counted(one.least, "logged run")
@@ -55,7 +55,7 @@ def _groups(groups: list[UserGroup]) -> Block:
         Column("users", "Logged users", kind="count"),
         Column("rows", "Tried rows", kind="count"),
         Column("more", "Difference per run", kind="estimate", sign=True),
-        Column("share", "Of what was paid", align="right"),
+        Column("share", f"Of {base}", align="right"),
     ]
     return page.table(rows, columns)
 

@@ -67,10 +67,22 @@ def base(found: Rehearsal) -> str:
     return "Was paid" if found.beside is None else f"{found.beside[0]} pays"
 
 
+def base_pay(found: Rehearsal) -> str:
+    """The same within a sentence."""
+    return "what was paid" if found.beside is None else f"what {found.beside[0]} pays"
+
+
+def base_case(found: Rehearsal) -> str:
+    """The case of what the draft is held against, within a sentence."""
+    return "the case that was paid" if found.beside is None else f"the case that {found.beside[0]} pays"
+
+
 def _held_against(found: Rehearsal) -> list[Inline]:
     """That it is no other program than the one that runs, or is held against another version than those that paid."""
     said: list[Inline] = []
-    if label := same_as_running(found):
+    label = same_as_running(found)
+    is_said = found.is_same and (found.beside is None or found.beside[0] == label)  # by the verdict
+    if label and not is_said:
         said.append(page.inline([page.finding(f"It says the same as {label}, which ran last"), ". "]))
     if found.beside is not None:
         said.append(
@@ -91,9 +103,18 @@ def nothing_tried(found: Rehearsal) -> str:
     return "none of the logged runs was paid, and failed runs leave no input"
 
 
+def _same_as_paid(found: Rehearsal) -> str:
+    """What paid the tried runs, by its name where one version did; the one that runs now is said with it, and no second time."""
+    label = same_as_running(found)
+    paid_by = {version.label for version in found.tried.versions if version.tried_count}
+    if label and paid_by == {label}:
+        return f"{label}, which paid them"
+    return f"what paid them, and so does {label}, which ran last" if label else "what paid them"
+
+
 def _verdict(found: Rehearsal) -> list[Inline]:
     if found.is_same:
-        what = "what paid them" if found.beside is None else found.beside[0]
+        what = _same_as_paid(found) if found.beside is None else found.beside[0]
         return [
             f"For the same events, {number.counted(len(found.tried.rows), 'logged run')} tried, ",
             page.fixed("no run is paid otherwise"), f": it says the same as {what}.",

@@ -137,6 +137,7 @@ def _make(planned: Plan, made: Path, executed: Path) -> None:
         executed: The notebook as it runs.
     """
     from analytics.reports import leak_gate
+    from analytics.reports.page import csv_tables as tables
     from analytics.reports.schedule import archive
 
     target = planned.target
@@ -163,6 +164,8 @@ def _make(planned: Plan, made: Path, executed: Path) -> None:
             + "\n",
             encoding="utf-8",
         )
+        for name, text in tables(page):
+            (made / name).write_text(text, encoding="utf-8")
         shutil.copyfile(executed, made / "report.ipynb")
         card = cards.of_facts(replace(planned.card, folder=target.name), facts)
         cards.write(card, made)
@@ -284,12 +287,13 @@ def assemble(
     import nbformat
 
     from analytics.reports import page
+    from analytics.reports.page.alone import BESIDE_FACTS
     from analytics.reports.schedule import archive
 
     book = nbformat.read(notebook, as_version=4)
     code = [cell.source for cell in book.cells if cell.cell_type == "code"]
     when = f", {made_at:%Y-%m-%d %H:%M:%S} UTC" if made_at else ""
-    footer = f"Made by strategy-analytics from the execution log{when}. Same facts for programs: summary.json"
+    footer = f"Made by strategy-analytics from the execution log{when}.{BESIDE_FACTS}"
     links: Sequence[tuple[str, Any]]
     if own is not None:
         from analytics.reports.render.own_page import own_page
@@ -298,7 +302,9 @@ def assemble(
     else:
         title, blocks, links, facts = _blocks(book.cells)
     nav = [(archive.HOME, "Reports"), *links]
-    return title, page.document(title, blocks, nav=nav, footer=footer, code_cells=code, has_neighbours=True), facts
+    files = [name for name, _ in page.csv_tables("".join(blocks))]
+    document = page.document(title, blocks, nav=nav, footer=footer, code_cells=code, has_neighbours=True, files=files)
+    return title, document, facts
 
 
 def _blocks(cells: Sequence[Any]) -> tuple[str, list[str], Sequence[tuple[str, Any]], dict[str, Any]]:

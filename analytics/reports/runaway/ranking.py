@@ -227,7 +227,9 @@ def ranking_table(
         Column("nodes", f"nodes, est. p50 – p99, cap {write.count(limits.node_cap)}"),
         Column("ms", f"ms, est. p50 – p99, limit {write.count(limits.time_limit_ms)}"),
         Column("program", f"program, of {write.count(limits.node_cap)}", align="right"),
-        Column("stopped", "P(limit)", align="right"),
+        Column(
+            "stopped", page.explained("P(limit)", "share of its runs that a limit stopped, or may stop"), align="right"
+        ),
         Column("days", "days to cap", align="right"),
     ]
     first = page.table([*ahead, *rest[:MOST]], columns, group="group", empty="No run logged in this window.")

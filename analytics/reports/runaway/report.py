@@ -214,7 +214,8 @@ class RunawayRules(ShownReport):
         """Who is near a limit."""
         how = [
             "Runs that a cap stopped lead; then who is growing; then who costs most. Dark bar up to the median, light to "
-            "p99, line at the limit. The p99 of fewer than 200 logged runs is close to the largest of them."
+            "p99, line at the limit. P(limit): the share of its runs that a limit stopped, or the most it may be. "
+            "The p99 of fewer than 200 logged runs is close to the largest of them."
         ]
         depth = ranking.depth_words(self._ranking, self.thresholds.depth_cap)
         how += [words for words in (depth, programs_words(self._ranking, self.thresholds)) if words]
