@@ -1,6 +1,6 @@
 # Every recipe is one line over the command; logic lives in the package.
 .DEFAULT_GOAL := help
-.PHONY: help install install-server demo lab extract status check report schedule query test lint types prove prove-estimates prove-forecast prove-verdicts prove-failures prove-silences prove-pairs prove-time-split prove-rehearsals prove-scale soak bench clean
+.PHONY: help install install-server demo lab extract status check report schedule query test lint types prove prove-estimates prove-forecast prove-verdicts prove-failures prove-silences prove-pairs prove-time-split prove-rehearsals prove-scale prove-servers soak bench clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -96,6 +96,10 @@ prove-rehearsals: $(READY)  ## a quarter of an hour: what drafts would have paid
 
 prove-scale: $(VENV)/.spark  ## twenty minutes: a bucket's faults, Spark row for row, a report by many processes; fills docs/scale.md
 	$(VENV)/bin/python -m tests.scale --markdown docs/scale.md $(ARGS)
+
+# Debian: apt-get install postgresql postgresql-contrib pgbouncer; other versions come by npm
+prove-servers: $(READY)  ## half an hour: PostgreSQL 12 to 18, TLS, PgBouncer, standbys, replicas, odd settings; fills docs/servers.md
+	$(VENV)/bin/python -m tests.servers --markdown docs/servers.md $(ARGS)
 
 $(VENV)/.spark: $(READY)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -e '.[dev,spark]' && touch $@
