@@ -11,7 +11,6 @@ from tests.servers.compare import Compared
 from tests.servers.installed import NPM_VERSIONS, OLDEST, PYPI_VERSIONS, Missing, debians, from_npm, from_pypi, wheels
 from tests.servers.server import Server, running
 
-
 WHAT = {1: "late and changed rows", 2: "--jobs 2"}
 
 
