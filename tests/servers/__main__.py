@@ -45,11 +45,12 @@ def main() -> int:
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers are stopped on the way out
     path, began = CACHE / "results" / "servers.json", time.monotonic()
-    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    kept = _kept(path)
     tried: list[Line] = []
     for name in (one for one in GROUNDS if one in (options.only or GROUNDS)):
         found = _try(name)
         tried += found
+        kept = _kept(path)  # another may have tried others meanwhile
         kept[name] = {"when": now(), "lines": [asdict(line) for line in found]}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(kept), encoding="utf-8")
@@ -63,6 +64,11 @@ def main() -> int:
         filled = fill(options.markdown.read_text(encoding="utf-8"), page.tables(parts, _about()))
         options.markdown.write_text(filled, encoding="utf-8")
     return 1 if any(line.broken for line in tried) else 0
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
 
 
 def _try(name: str) -> list[Line]:
