@@ -97,7 +97,7 @@ prove-rehearsals: $(READY)  ## a quarter of an hour: what drafts would have paid
 prove-scale: $(VENV)/.spark  ## twenty minutes: a bucket's faults, Spark row for row, a report by many processes; fills docs/scale.md
 	$(VENV)/bin/python -m tests.scale --markdown docs/scale.md $(ARGS)
 
-# Debian: apt-get install postgresql postgresql-contrib pgbouncer; other versions come by npm
+# Debian: apt-get install postgresql postgresql-contrib pgbouncer prometheus; other versions come by npm and pip
 prove-servers: $(READY)  ## half an hour: PostgreSQL 12 to 18, TLS, PgBouncer, standbys, replicas, odd settings; fills docs/servers.md
 	$(VENV)/bin/python -m tests.servers --markdown docs/servers.md $(ARGS)
 

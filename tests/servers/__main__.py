@@ -24,6 +24,7 @@ from tests.servers import page
 from tests.servers.backups import backups
 from tests.servers.bench import Bench, Line
 from tests.servers.compare import Compared
+from tests.servers.counted import counted
 from tests.servers.pooled import pooled
 from tests.servers.settings import settings
 from tests.servers.shapes import replicas, shapes
@@ -31,7 +32,7 @@ from tests.servers.standbys import standbys
 from tests.servers.tls import tls
 from tests.servers.versions import versions
 
-GROUNDS = {one.__name__: one for one in (versions, tls, pooled, standbys, replicas, shapes, settings, backups)}
+GROUNDS = {one.__name__: one for one in (versions, tls, pooled, standbys, replicas, shapes, settings, backups, counted)}
 PACKAGES = ("psycopg", "duckdb", "pyarrow")
 
 
