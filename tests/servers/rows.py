@@ -16,7 +16,7 @@ from psycopg import sql
 from analytics.demo import UNTIL, edge_cases, simulate
 from analytics.demo.engine import COLUMNS
 from analytics.demo.population import create_tables, definition_rows, fill_tables
-from tests.simulated import LOG
+from tests.simulated import DEFINITIONS, LOG, insert
 
 RUNS, DAYS = 12_000, 3
 FIRST = date(2026, 7, 8)
@@ -84,6 +84,20 @@ def create(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     """The two tables, and the programs."""
     create_tables(connection)
     fill_tables(connection, definition_rows(UNTIL), [])
+
+
+def write_what_fits(connection: psycopg.Connection[tuple[object, ...]], rows: Sequence[Row]) -> int:
+    """The two tables with what the database's encoding can hold, row by row; how many it could not."""
+    create_tables(connection)
+    programs = [{key: value for key, value in row.items() if value is not None} for row in definition_rows(UNTIL)]
+    refused = 0
+    for program in programs:
+        try:
+            with connection.transaction():
+                insert(connection, DEFINITIONS, [program])
+        except (psycopg.DataError, psycopg.NotSupportedError):
+            refused += 1
+    return refused + write(connection, Rows((), tuple(rows)))
 
 
 def write(connection: psycopg.Connection[tuple[object, ...]], rows: Rows, table: str = LOG) -> int:

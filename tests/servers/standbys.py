@@ -92,7 +92,7 @@ def _conflict(bench: Bench, primary: Server, standby: Server, owner: str, jobs: 
         raise BrokenError(f"did not go on by itself: {outcome.sentence}")
     follow(primary, standby)
     bench.done(standby.url("game"), lake)
-    said = [note for note in outcome.sentence.split("; ") if "failed" in note]
+    said = [note for note in (outcome.result.notes if outcome.result else []) if "failed" in note]
     return bench.equal(owner, lake), " ".join(said) or "no conflict came"
 
 

@@ -9,6 +9,8 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from socket import AF_UNIX, MSG_WAITALL, SHUT_WR
@@ -30,7 +32,7 @@ from analytics.errors import (
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake
 from analytics.model import RealmFilter, Span
-from analytics.source.connection import connect
+from analytics.source.connection import connect, explain_server_error
 from analytics.source.source import Source
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
@@ -580,12 +582,47 @@ def test_the_server_dying_in_the_middle_is_a_source_error(table: Table, caplog: 
             "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'strategy-analytics'"
         )
         with (
-            pytest.raises(SourceError, match="PostgreSQL: ") as raised,
+            pytest.raises(SourceError, match="an administrator ended this session") as raised,
             source.executions(Span(None, None, RealmFilter(), undated=True)) as blocks,
         ):
             list(blocks)
     assert raised.value.is_transient
     assert caplog.records == []  # no traceback of a library that wanted to roll back
+
+
+def test_a_standby_that_cuts_the_rows_off_without_a_word_is_told_with_its_repair(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def cut(*_: object) -> Iterator[Iterator[object]]:
+        raise explain_server_error(psycopg.OperationalError("server closed the connection unexpectedly"))
+        yield iter(())
+
+    monkeypatch.setattr("analytics.source.source.copy_blocks", cut)
+    with Source(table.url) as source:
+        for is_standby in (False, True):
+            source.watermark = replace(source.watermark, is_standby=is_standby)
+            with (
+                pytest.raises(SourceError, match="was lost") as raised,
+                source.executions(Span(None, None, RealmFilter(), undated=True)),
+            ):
+                raise AssertionError("nothing is read")
+            assert ("hot_standby_feedback = on" in raised.value.hint) is is_standby
+
+
+def test_a_second_connection_that_a_pool_of_one_cannot_give_is_not_asked_for_again(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(*_: object) -> None:
+        raise psycopg.errors.ProtocolViolation("query_wait_timeout")
+
+    with Source(table.url) as source:
+        sibling = source.sibling()
+        monkeypatch.setattr(Source, "_take_over", wait)
+        with pytest.raises(SourceError, match="no free connection") as raised, sibling:
+            raise AssertionError("there is none")
+    assert not raised.value.is_transient
+    assert "--jobs 1" in raised.value.hint
 
 
 def test_a_connection_is_closed_after_use(table: Table) -> None:
