@@ -17,9 +17,12 @@ REPORT ?= runaway_rules
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# pip would compile every module of every library, a third of its time; most are never imported, and Python keeps what it compiles,
+# here also where an environment forbids it: each process would compile all of them for itself.
+export PYTHONDONTWRITEBYTECODE :=
 $(READY): pyproject.toml requirements.txt
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -e '.[dev]' && touch $@
+	$(VENV)/bin/python -m pip install --no-compile --quiet --disable-pip-version-check -c requirements.txt -e '.[dev]' && touch $@
 
 install: $(READY)  ## create .venv with everything pinned
 
@@ -58,8 +61,6 @@ schedule: $(READY)  ## print the crontab lines (ARGS="--format systemd": the uni
 query: $(READY)  ## make query REALM=… ARGS="'from strategy_days limit 5'"; without REALM of all of them
 	$(RUN) query $(sight) $(ARGS)
 
-# Tests start many processes, and each would compile the package for itself where an environment forbids to keep bytecode.
-test: export PYTHONDONTWRITEBYTECODE :=
 test: $(READY)  ## the tests
 	$(VENV)/bin/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
