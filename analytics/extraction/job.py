@@ -313,8 +313,10 @@ class _Run:
     def _write_definitions(self, source: Source, admitted: PrivacySetup, workspace: Path) -> None:
         if isinstance(admitted.definitions, str):
             return  # why they could not be read, in words
+        privacy = admitted.privacy
         written = definitions.write(
-            *(self._lake, admitted.definitions, workspace, functools.partial(protect_definition, admitted.privacy)),
+            *(self._lake, admitted.definitions, workspace),
+            protect=functools.partial(protect_definition, privacy) if privacy.replaces_anybody else None,
             unread=source.unread_of_programs.names,
             used=self._strategies,
         )

@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -163,13 +163,14 @@ class History:
     Args:
         lake: Where.
         protect: A row without ids that the lake may not hold.
+        settled: Tenants whose files are not read: nothing becomes of what is kept of them.
     """
 
-    def __init__(self, lake: Lake, protect: Protect) -> None:
+    def __init__(self, lake: Lake, protect: Protect, settled: Iterable[str | None] = ()) -> None:
         self._lake, self._protect = lake, protect
         self._rows: defaultdict[str | None, list[Row]] = defaultdict(list)
         self._now = datetime.now(UTC).replace(microsecond=0)
-        for name in lake.files(TABLE):
+        for name in {*lake.files(TABLE)} - {str(lake.realm_path(TABLE, realm)) for realm in settled}:
             for row in present(lake.place(name), schema.program_history_schema()).to_pylist():
                 self._rows[row["realm_id"]].append({**row, **protect(_definition(row))})
 
@@ -299,7 +300,7 @@ def write(
     lake: Lake,
     rows: list[Row],
     workspace: Path,
-    protect: Protect = dict,
+    protect: Protect | None = None,
     unread: Collection[str] = (),
     used: Mapping[str | None, Collection[str]] = MappingProxyType({}),
 ) -> WriteResult:
@@ -309,28 +310,26 @@ def write(
         lake: Where.
         rows: As ``Source.definitions`` gives them: every value text, an integer or ``None``.
         workspace: Folder for files on their way.
-        protect: A row without ids that the lake may not hold; also applied to versions that only the lake has.
+        protect: A row without ids that the lake may not hold; also applied to versions that only the lake has. Rows stay as they
+            are when not given.
         unread: Columns that could not be read: what was known of them stays.
         used: Ids of the strategies that runs of each tenant name, as far as they came in just now.
     """
+    keep_kept, protect = protect is None, protect or dict
     current = {(row["strategy_id"], row["strategy_version"]): protect(_typed(row)) for row in rows}
-    merged = dict(current)
-    history = History(lake, protect)
-    happened: dict[str | None, list[str]] = defaultdict(list)
     settled, sent = SettledPrograms(lake), _grouped(current.values(), "realm_id")
-    equal = set() if unread else {realm for realm in sent.keys() - history.realms if settled.holds(realm, sent[realm])}
-    to_compare = {*lake.files("definitions")} - {str(lake.realm_path("definitions", realm)) for realm in equal}
-    for path in sorted(to_compare):
-        for old in present(lake.place(path), schema.definition_schema()).to_pylist():
-            key = (old["strategy_id"], old["strategy_version"])
-            if key in current:
-                merged[key] = protect({**current[key], **{name: old[name] for name in unread}})
-                happened[history.notice(old, merged[key])].append(f"{ascii(old['name'])[1:-1]} v{key[1]}")
-            else:
-                merged[key] = protect({**old, "is_deleted": True})
-    by_realm, by_id = (_grouped(merged.values(), column) for column in ("realm_id", "strategy_id"))
+    equal = set() if unread else _equal(settled, current, sent, used, keep_kept=keep_kept)
+    while True:
+        history = History(lake, protect, equal)
+        merged, happened = _merged(lake, current, history, equal, protect, unread)
+        by_realm, by_id = (_grouped(merged.values(), column) for column in ("realm_id", "strategy_id"))
+        # Nothing may be lent to a tenant of whom is not known what is kept already.
+        late = {realm for realm in equal if any(_of_others(realm, used.get(realm, ()), by_id))}
+        if not late:
+            break
+        equal -= late
     for realm, ids in used.items():
-        for row in (row for strategy in ids for row in by_id.get(strategy, ()) if row["realm_id"] != realm):
+        for row in _of_others(realm, ids, by_id):
             history.lend(realm, row)
     history.write(workspace)  # first: a run that dies behind it notices the same again
     replaced = 0
@@ -346,9 +345,80 @@ def write(
             lake.remove(lake.place(left))
     blocked: list[str] = []
     if not unread:
-        simple = sent.keys() - history.realms
-        blocked = settled.remember({realm: sent[realm] for realm in simple if len(sent[realm]) == len(by_realm[realm])})
+        deleted = {
+            realm: settled.deleted(realm) if realm in equal else {*map(_key, by_realm[realm])} - current.keys()
+            for realm in sent
+        }
+        blocked = settled.remember(sent, deleted)
     return WriteResult(replaced, tuple(sorted(happened[EDITED])), tuple(sorted(happened[MOVED])), tuple(blocked))
+
+
+def _merged(
+    lake: Lake,
+    current: Mapping[Key, Row],
+    history: History,
+    equal: Collection[str | None],
+    protect: Protect,
+    unread: Collection[str],
+) -> tuple[dict[Key, Row], dict[str | None, list[str]]]:
+    """The source's rows with those that only the lake has, and which were edited or moved; see ``write``.
+
+    Args:
+        lake: Where.
+        current: The source's rows by key.
+        history: Told of what has changed.
+        equal: Tenants whose files are not compared.
+        protect: A row without ids that the lake may not hold.
+        unread: Columns that could not be read.
+    """
+    merged = dict(current)
+    happened: dict[str | None, list[str]] = defaultdict(list)
+    to_compare = {*lake.files("definitions")} - {str(lake.realm_path("definitions", realm)) for realm in equal}
+    for path in sorted(to_compare):
+        for old in present(lake.place(path), schema.definition_schema()).to_pylist():
+            key = (old["strategy_id"], old["strategy_version"])
+            if key in current:
+                merged[key] = protect({**current[key], **{name: old[name] for name in unread}})
+                happened[history.notice(old, merged[key])].append(f"{ascii(old['name'])[1:-1]} v{key[1]}")
+            else:
+                merged[key] = protect({**old, "is_deleted": True})
+    return merged, happened
+
+
+def _of_others(realm: str | None, ids: Iterable[str], by_id: Mapping[str, list[Row]]) -> Iterator[Row]:
+    """Programs that a tenant's runs name and that are another's."""
+    return (row for strategy in ids for row in by_id.get(strategy, ()) if row["realm_id"] != realm)
+
+
+def _equal(
+    settled: SettledPrograms,
+    current: Mapping[Key, Row],
+    sent: Mapping[str | None, list[Row]],
+    used: Mapping[str | None, Collection[str]],
+    *,
+    keep_kept: bool,
+) -> set[str | None]:
+    """Tenants whose files would become what they are.
+
+    Args:
+        settled: What is remembered of them.
+        current: The source's rows by key.
+        sent: The same by tenant.
+        used: Ids of strategies that runs name.
+        keep_kept: What only the lake has stays as it is.
+    """
+    equal = {realm for realm in sent if settled.holds(realm, sent[realm])}
+    if not keep_kept:  # who is taken out of it may be known only now
+        return {realm for realm in equal if not settled.has_kept(realm)}
+    equal = {realm for realm in equal if not any(key in current for key in settled.deleted(realm))}
+    # A deleted program that another tenant's runs name must be at hand, to be lent.
+    named = {strategy: realm for realm, ids in used.items() for strategy in ids}
+    many = {strategy for realm, ids in used.items() for strategy in ids if named[strategy] != realm}
+    return {
+        realm
+        for realm in equal
+        if not any(key[0] in many or named.get(key[0], realm) != realm for key in settled.deleted(realm))
+    }
 
 
 def _grouped(rows: Iterable[Row], column: str) -> dict[Any, list[Row]]:

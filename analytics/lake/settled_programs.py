@@ -2,8 +2,8 @@
 
 An extraction compares the programs of all tenants, whatever it reads of their runs, and nearly all are as they were an hour ago.
 So it remembers of each tenant a digest of the rows its two files were made of, and what tells the files from any other. That is
-derived: where it is lost or does not fit, the files are read and compared. Of tenants with deleted or kept versions nothing is
-remembered: what they have does not follow from the source alone.
+derived: where it is lost or does not fit, the files are read and compared. Of a tenant with versions that the source has deleted
+their keys are remembered, too: it is compared again once one of them is somebody's at the source.
 """
 
 from __future__ import annotations
@@ -12,17 +12,23 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from analytics.lake import derived, schema
 from analytics.lake.lake import PART, Lake, realm_directory
 from analytics.sql import Row
 from analytics.storage import is_same_file, typed_json
+from analytics.storage.typed_json import Json
 from analytics.version import __version__
 
 NAME: Final = "settled-programs.json"
-FORMAT: Final = 1
-_TABLES: Final = ("definitions", "definition_nodes")
+FORMAT: Final = 2
+_TABLES: Final = ("definitions", "definition_nodes", "program_history")
+_MAY_LACK: Final = 2
+"""The place of the table that a tenant may have no file of."""
+
+Key: TypeAlias = tuple[str, int]
+"""A version of a program: its strategy's id, and its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +37,13 @@ class _Settled:
 
     Attributes:
         digest: Of the rows.
-        marks: What tells each of its files, in the order of ``_TABLES``.
+        marks: What tells each of its files, in the order of ``_TABLES``; empty where it has none.
+        deleted: Versions in its files that the source has no more.
     """
 
     digest: str
     marks: tuple[str, ...]
+    deleted: tuple[Key, ...] = ()
 
 
 class SettledPrograms:
@@ -50,9 +58,19 @@ class SettledPrograms:
         self._told = _read(lake)
 
     def holds(self, realm: str | None, rows: Sequence[Row]) -> bool:
-        """The tenant's files are there, and were made of these rows alone."""
+        """The tenant's files are there, and were made of these rows, of versions since deleted, and of what is kept."""
         told = self._told.get(realm_directory(realm))
         return told is not None and told.digest == digest(rows) and self._are_there(realm_directory(realm), told)
+
+    def deleted(self, realm: str | None) -> tuple[Key, ...]:
+        """Versions in the tenant's files that the source had no more."""
+        told = self._told.get(realm_directory(realm))
+        return told.deleted if told else ()
+
+    def has_kept(self, realm: str | None) -> bool:
+        """The tenant has deleted versions, or what is kept of others."""
+        told = self._told.get(realm_directory(realm))
+        return told is not None and bool(told.deleted or told.marks[_MAY_LACK])
 
     def own_files(self) -> set[str]:
         """Names of files that are known to be the lake's own: they need not be looked into."""
@@ -60,14 +78,18 @@ class SettledPrograms:
             name
             for folder, told in self._told.items()
             if self._are_there(folder, told)
-            for name in _names(self._lake, folder)
+            for name, mark in zip(_names(self._lake, folder), told.marks, strict=True)
+            if mark
         }
 
-    def remember(self, made_of: Mapping[str | None, Sequence[Row]]) -> list[str]:
+    def remember(
+        self, made_of: Mapping[str | None, Sequence[Row]], deleted: Mapping[str | None, Iterable[Key]]
+    ) -> list[str]:
         """Write down whose files were made of what, where that has changed; only under the lock.
 
         Args:
-            made_of: Rows of the tenants that have no others in their files.
+            made_of: Rows of the source, by tenant.
+            deleted: Versions in their files besides.
 
         Returns:
             What was in the way, in sentences for a person.
@@ -77,17 +99,16 @@ class SettledPrograms:
         for realm, rows in made_of.items():
             folder = realm_directory(realm)
             known = self._told.get(folder)
-            known_marks = known.marks if known else ("", "")
+            known_marks = known.marks if known else ("",) * len(_TABLES)
             marks = [
-                self._lake.storage.identity(name, mark)
+                self._lake.storage.identity(name, mark) or ""
                 for name, mark in zip(_names(self._lake, folder), known_marks, strict=True)
             ]
-            if whole := tuple(filter(None, marks)):
-                found[folder] = _Settled(digest(rows), whole)
-        found = {folder: told for folder, told in found.items() if len(told.marks) == len(_TABLES)}
+            if all(marks[:_MAY_LACK]):
+                found[folder] = _Settled(digest(rows), tuple(marks), tuple(sorted(deleted.get(realm, ()))))
         if found != self._told:
-            told = {folder: [of.digest, *of.marks] for folder, of in sorted(found.items())}
-            text = json.dumps({"format": FORMAT, "tenants": told}, indent=0)
+            told = {folder: [of.digest, [*of.marks], [[*key] for key in of.deleted]] for folder, of in found.items()}
+            text = json.dumps({"format": FORMAT, "tenants": dict(sorted(told.items()))}, indent=0)
             with derived.skipped_where_blocked(notes):
                 self._lake.write_text(self._lake.root / "ledger" / NAME, text + "\n")
             self._told = found
@@ -95,10 +116,12 @@ class SettledPrograms:
 
     def _are_there(self, folder: str, told: _Settled) -> bool:
         names = _names(self._lake, folder)
-        return all(
-            is_same_file(mark, self._lake.storage.identity(name, mark))
-            for name, mark in zip(names, told.marks, strict=True)
-        )
+        return all(self._is_there(name, mark) for name, mark in zip(names, told.marks, strict=True))
+
+    def _is_there(self, name: str, mark: str) -> bool:
+        if not mark:
+            return not self._lake.is_file(name)
+        return is_same_file(mark, self._lake.storage.identity(name, mark))
 
 
 def digest(rows: Iterable[Row]) -> str:
@@ -118,11 +141,17 @@ def _read(lake: Lake) -> dict[str, _Settled]:
         data = typed_json.document((lake.root / "ledger" / NAME).read_text(encoding="utf-8"))
         if data["format"] != FORMAT:
             return {}
-        found = {folder: typed_json.texts(told) for folder, told in typed_json.fields(data["tenants"]).items()}
+        tenants = typed_json.fields(data["tenants"])
+        return {folder: _settled(told) for folder, told in tenants.items() if "/" not in folder}
     except (OSError, *typed_json.WRONG):
         return {}
-    return {
-        folder: _Settled(told[0], tuple(told[1:]))
-        for folder, told in found.items()
-        if len(told) == 1 + len(_TABLES) and "/" not in folder
-    }
+
+
+def _settled(told: Json) -> _Settled:
+    made_of, marks, deleted = typed_json.listed(told)
+    names = tuple(typed_json.texts(marks))
+    if len(names) != len(_TABLES) or not all(names[:_MAY_LACK]):
+        raise ValueError("it tells of other files")
+    keys = [typed_json.listed(key) for key in typed_json.listed(deleted)]
+    versions = tuple((typed_json.text(strategy), typed_json.whole(number)) for strategy, number in keys)
+    return _Settled(typed_json.text(made_of), names, versions)

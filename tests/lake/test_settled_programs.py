@@ -85,6 +85,21 @@ def test_only_the_programs_of_tenants_that_differ_are_compared(written: Written)
     assert len({*written.lake.files("definitions")}) == len(REALMS)
 
 
+def test_deleted_and_kept_versions_are_not_compared_each_time_either(written: Written) -> None:
+    edited = [row("acme", 1, points=2), *(one for one in ROWS if one["strategy_id"] not in ("s-0", "s-1"))]
+    written.write(ROWS)
+    _, said = written.write(edited)
+    assert said.edited == ("Family 1 v1",)
+    before = written.content()
+    assert written.write(edited)[0] == 0
+    assert written.content() == before
+    # who is found in what only the lake has may be known since the last time
+    assert written.write(edited, protect=dict)[0] > 0
+    # a deleted version that is another tenant's now has moved
+    taken = row(REALMS[1], 0)
+    assert written.write([*edited, taken])[1].moved == ("Family 0 v1",)
+
+
 def lose(path: Path) -> None:
     path.unlink()
 
@@ -195,7 +210,7 @@ def test_a_lake_that_remembers_holds_what_one_that_compares_everything_holds(
             case 2:
                 used = {realm: [f"s-{number}", "built-in"]}
             case 3:
-                table = chance.choice(["definitions", "definition_nodes"])
+                table = chance.choice(["definitions", "definition_nodes", "program_history"])
                 for each in both:
                     each.path(table, realm).unlink(missing_ok=True)
             case _:

@@ -257,6 +257,11 @@ class PrivacyContext:
         """Rows cannot be taken in as they are."""
         return bool(self.policy.privacy_version) or bool(self.erased)
 
+    @property
+    def replaces_anybody(self) -> bool:
+        """Somebody's id becomes another text."""
+        return self.policy.key is not None or bool(self.erased)
+
     def replacement(self, realm: str | None, user: str) -> str | None:
         """What stands for a user from now on; ``None`` for the id itself."""
         if self.erased and self.erased.holds(realm, user):
@@ -471,8 +476,8 @@ def protect_definition(privacy: PrivacyContext, row: Row) -> Row:
         privacy: What is known.
         row: As ``Source.definitions`` gives it, or as the lake has it.
     """
-    if privacy.policy.key is None and not privacy.erased:
-        return dict(row)  # nobody is replaced
+    if not privacy.replaces_anybody:
+        return dict(row)
     realm, author = row["realm_id"], row["created_by"]
     mentions = Mentions(
         realm,
