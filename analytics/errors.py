@@ -128,9 +128,10 @@ class AnalyticsError(Exception):
         """What repairs it; empty when nothing does."""
         return self._told[2] if _reader["is_command"] else in_python(self._told[1])
 
-    def add_words(self, words: str) -> None:
-        """Say more of what happened, at the end of the sentence."""
-        message, hint, command_hint = self._told
+    def add_words(self, words: str, repair: str = "") -> None:
+        """Say more of what happened, at the end of the sentence; and what mends it first."""
+        message, *hints = self._told
+        hint, command_hint = ("; ".join(filter(None, (repair, one))) for one in hints)
         self._told = (message + words, hint, command_hint)
 
     def __getattr__(self, name: str) -> object:

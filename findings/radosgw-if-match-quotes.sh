@@ -17,14 +17,14 @@ python3 -m venv "$folder/venv"
 "$folder/venv/bin/pip" install --quiet --disable-pip-version-check botocore==1.43.117
 
 version=16.2.15+ds-0+deb12u2
-mkdir -p "$folder/debs/partial" "$folder/root" "$folder/mon" "$folder/osd" "$folder/rgw"
+mkdir -p "$folder/debs/partial" "$folder/tree" "$folder/mon" "$folder/osd" "$folder/rgw"
 touch "$folder/status"  # as if nothing were installed: every library comes along
 apt-get update -qq
 apt-get install -qq -y --download-only --no-install-recommends -o Dir::State::status="$folder/status" \
   -o Dir::Cache::archives="$folder/debs" -o Debug::NoLocking=1 \
   radosgw=$version ceph-mon=$version ceph-osd=$version ceph-common=$version >/dev/null
-for package in "$folder"/debs/*.deb; do dpkg-deb -x "$package" "$folder/root"; done
-usr="$folder/root/usr"
+for package in "$folder"/debs/*.deb; do dpkg-deb -x "$package" "$folder/tree"; done
+usr="$folder/tree/usr"
 export PATH="$usr/bin:$PATH" CEPH_CONF="$folder/ceph.conf" PYTHONPATH="$usr/lib/python3/dist-packages"
 libraries="$usr/lib/x86_64-linux-gnu"
 ceph() { LD_LIBRARY_PATH="$libraries:$libraries/ceph" "$@"; }

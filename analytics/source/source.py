@@ -20,9 +20,10 @@ from analytics.errors import SourceAccessError, SourceError, SourceSchemaError
 from analytics.lake import schema
 from analytics.model import Fingerprint, Partition, RealmFilter, Span, TransactionIds, Watermark
 from analytics.source import table_check
-from analytics.source.connection import STANDBYS_REPAIR, Connection, Session, connect, explain_server_error
+from analytics.source.connection import Connection, Session, connect
 from analytics.source.copy_stream import copy_blocks
 from analytics.source.refusals import POOL_IS_EMPTY
+from analytics.source.server_errors import STANDBYS_REPAIR, explain_server_error
 from analytics.source.table_check import (
     DEFINITION_TABLE,
     LOG_TABLE,
@@ -340,8 +341,7 @@ class Source:
         except SourceError as error:
             if self.watermark.is_standby and error.is_transient and not error.facts.get("sqlstate"):
                 # It has no chance to say why where it could not even send the rows as fast as it would.
-                error.message += "; a standby ends what reads rows that it has to remove"
-                error.hint = f"{STANDBYS_REPAIR}; {error.hint}"
+                error.add_words("; a standby ends what reads rows that it has to remove", STANDBYS_REPAIR)
             raise
 
     # ---- plumbing --------------------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from analytics.errors import SourceAccessError, SourceError, SourceUnavailableEr
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake
 from analytics.source import connection as retry
-from analytics.source.connection import Retries, explain_server_error, pause
+from analytics.source.connection import Retries, pause
+from analytics.source.server_errors import explain_server_error
 from analytics.source.source import Source
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window

@@ -32,7 +32,8 @@ from analytics.errors import (
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake
 from analytics.model import RealmFilter, Span
-from analytics.source.connection import connect, explain_server_error
+from analytics.source.connection import connect
+from analytics.source.server_errors import explain_server_error
 from analytics.source.source import Source
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window

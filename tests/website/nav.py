@@ -50,12 +50,12 @@ CHAPTERS: list[Entry] = [
         "Data",
         [
             ("Numbers under sampling", "sampling.md"),
-            ("Engine's counters", "counters.md"),
             ("The lake", "lake.md"),
             ("Data dictionary", "dictionary.md"),
             ("Named queries", "queries.md"),
             ("Sources", "sources.md"),
             ("Servers", "servers.md"),
+            ("Stores", "stores.md"),
             ("People and tenants", "people.md"),
             ("Security", "security.md"),
             ("Past one machine", "scale.md"),
