@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import re
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -91,15 +93,38 @@ def test_markdown_reaches_for_nothing_and_holds_no_html(tmp_path: Path, hostile:
         assert not re.search(r"<(script|i|b)>|(href|src)=.?(https?|javascript):", body)
 
 
+def test_numbers_of_a_frame_keep_the_digits_that_make_them_ids(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"id": [2**62, -(2**62)], "of_numpy": pd.Series([np.int64(7), np.float32(0.5)], dtype=object)})
+    _, page, _ = made(tmp_path, shown(own_outputs.frame(frame)))
+    for number in ("4,611,686,018,427,387,904", "−4,611,686,018,427,387,904", "0.5"):
+        assert f'class="sa-r" data-l="{"id" if "," in number else "of_numpy"}">{number}<' in page
+
+
+def test_a_password_in_an_address_is_taken_out_of_ones_own_code_and_values(tmp_path: Path) -> None:
+    address = "postgresql://bob:hunter2@db.example/game"
+    book = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_code_cell(f'at = "{address}"\nf"https://{{user}}:{{word}}@x"'),
+            nbformat.v4.new_markdown_cell(address),
+        ]
+    )
+    book.cells[0].outputs = [nbformat.v4.new_output("display_data", {"text/plain": repr(address)})]
+    nbformat.write(book, tmp_path / "own.ipynb")
+    clean(tmp_path / "own.ipynb", Forbidden({}, frozenset(), {}, frozenset()), is_own=True)
+    kept = (tmp_path / "own.ipynb").read_text(encoding="utf-8")
+    assert "hunter2" not in kept and kept.count("://•••@db.example/game") == 3 and "{user}:{word}@x" in kept
+
+
 def test_html_of_others_and_what_is_no_picture_stay_in_the_notebook_and_that_is_said(tmp_path: Path) -> None:
     _, page, _ = made(
         tmp_path,
         {"data": {"text/html": "<script>alert(1)</script>", "text/plain": "<IPython.core.display.HTML object>"}},
         {"data": {"image/png": base64.b64encode(b"<svg onload=alert(1)>").decode()}},
         {"data": {"image/svg+xml": "<svg onload='alert(1)'/>"}},
+        {"data": {"text/latex": "$x$", "text/plain": "<IPython.core.display.Latex object>"}},
     )
     body = page.partition("<main>")[2].partition("</main>")[0]
-    assert body.count("in report.ipynb only") == 2
+    assert body.count("in report.ipynb only") == 3
     assert "alert(1)" not in body and "data:image/svg+xml;base64," in body, "as a picture, in which nothing runs"
 
 
@@ -152,11 +177,20 @@ def test_what_an_object_says_of_its_folder_is_written_out_and_names_of_users_are
         assert output.data["text/html"] == wanted and "user-17" in output.data["text/plain"]
 
 
+def is_running(pid: int) -> bool:
+    """Neither gone, nor waiting for its new parent to notice."""
+    seen = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(seen.strip()) and not seen.startswith("Z")
+
+
 def test_a_cell_that_ends_the_notebook_has_not_made_a_report(lake: Lake, tmp_path: Path) -> None:
-    own = notebook(tmp_path, "print('before')", "import sys; sys.exit(0)", "print('after')")
+    begin = f"import subprocess; open({str(tmp_path / 'pid')!r}, 'w').write(str(subprocess.Popen(['sleep', '60']).pid))"
+    own = notebook(tmp_path, begin, "import sys; sys.exit(0)", "print('after')")
     with pytest.raises(ReportError, match=r"ended itself in cell 4"):
         api.render(str(own), out=tmp_path / "out", lake=str(lake.root), **WINDOW)
     assert not list((tmp_path / "out").glob("*/report.html"))
+    left = int((tmp_path / "pid").read_text(encoding="utf-8"))
+    assert not is_running(left), "what a cell has started ends with its kernel"
     shell = SimpleNamespace(
         display_formatter=SimpleNamespace(mimebundle_formatter=SimpleNamespace(for_type_by_name=lambda *_: None))
     )
