@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import subprocess
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,7 @@ from analytics.errors import ReportError, UnknownNameError, UsageError
 from analytics.lake.lake import Lake
 from analytics.reports import own_findings
 from analytics.reports.leak_gate import Forbidden, clean
-from analytics.reports.render import own_outputs, rendering
+from analytics.reports.render import kernel, own_outputs, rendering
 from analytics.reports.schedule.available import available, find_report
 from analytics.reports.schedule.cards import Card, alarm, of_facts
 from tests.reports.test_report_run import at, notebook
@@ -183,14 +184,30 @@ def is_running(pid: int) -> bool:
     return bool(seen.strip()) and not seen.startswith("Z")
 
 
+def test_what_a_cell_has_started_ends_with_its_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {tmp_path}/made && mv {tmp_path}/made {tmp_path}/pid\nwait\n")
+    python.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(python))
+    with kernel._process(tmp_path):
+        for _ in range(500):
+            if (tmp_path / "pid").is_file():
+                break
+            time.sleep(0.02)
+        left = int((tmp_path / "pid").read_text(encoding="utf-8"))
+        assert is_running(left)
+    for _ in range(100):  # its end is sent, and comes when it comes
+        if not is_running(left):
+            break
+        time.sleep(0.02)
+    assert not is_running(left)
+
+
 def test_a_cell_that_ends_the_notebook_has_not_made_a_report(lake: Lake, tmp_path: Path) -> None:
-    begin = f"import subprocess; open({str(tmp_path / 'pid')!r}, 'w').write(str(subprocess.Popen(['sleep', '60']).pid))"
-    own = notebook(tmp_path, begin, "import sys; sys.exit(0)", "print('after')")
+    own = notebook(tmp_path, "print('before')", "import sys; sys.exit(0)", "print('after')")
     with pytest.raises(ReportError, match=r"ended itself in cell 4"):
         api.render(str(own), out=tmp_path / "out", lake=str(lake.root), **WINDOW)
     assert not list((tmp_path / "out").glob("*/report.html"))
-    left = int((tmp_path / "pid").read_text(encoding="utf-8"))
-    assert not is_running(left), "what a cell has started ends with its kernel"
     shell = SimpleNamespace(
         display_formatter=SimpleNamespace(mimebundle_formatter=SimpleNamespace(for_type_by_name=lambda *_: None))
     )
