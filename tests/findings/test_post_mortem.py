@@ -440,7 +440,7 @@ def test_a_baseline_that_shares_runs_with_the_window_is_refused(warehouse):
     options = {"realm": "acme-cycling", "family": "Speed bonus", "since": "2026-07-08", "until": "2026-07-11"}
     with pytest.raises(UsageError, match="overlaps the window") as caught:
         api.post_mortem(warehouse, baseline="2026-07-07..2026-07-09", **options)
-    assert "--baseline v2" in caught.value.hint
+    assert 'baseline="v2"' in caught.value.hint
     assert api.post_mortem(warehouse, baseline="2026-07-07..2026-07-08", **options)
 
 

@@ -133,7 +133,11 @@ def test_another_source_than_the_lakes_is_a_problem(table: Table, fresh: Lake) -
         told["source"]["system_identifier"] = "4711"
         path.write_text(json.dumps(told), encoding="utf-8")
     found = seen(table.url, fresh)["origin"]
-    assert (found.level, "server 4711" in found.sentence, "--accept-source" in found.repair) == ("problem", True, True)
+    assert (found.level, "server 4711" in found.sentence, "accept_source=True" in found.repair) == (
+        "problem",
+        True,
+        True,
+    )
 
 
 def test_a_role_that_can_do_more_than_read_is_advised_against_and_one_that_cannot_is_not(

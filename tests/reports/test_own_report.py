@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import re
+import subprocess
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -19,7 +22,7 @@ from analytics.errors import ReportError, UnknownNameError, UsageError
 from analytics.lake.lake import Lake
 from analytics.reports import own_findings
 from analytics.reports.leak_gate import Forbidden, clean
-from analytics.reports.render import own_outputs, rendering
+from analytics.reports.render import kernel, own_outputs, rendering
 from analytics.reports.schedule.available import available, find_report
 from analytics.reports.schedule.cards import Card, alarm, of_facts
 from tests.reports.test_report_run import at, notebook
@@ -91,15 +94,38 @@ def test_markdown_reaches_for_nothing_and_holds_no_html(tmp_path: Path, hostile:
         assert not re.search(r"<(script|i|b)>|(href|src)=.?(https?|javascript):", body)
 
 
+def test_numbers_of_a_frame_keep_the_digits_that_make_them_ids(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"id": [2**62, -(2**62)], "of_numpy": pd.Series([np.int64(7), np.float32(0.5)], dtype=object)})
+    _, page, _ = made(tmp_path, shown(own_outputs.frame(frame)))
+    for number in ("4,611,686,018,427,387,904", "−4,611,686,018,427,387,904", "0.5"):
+        assert f'class="sa-r" data-l="{"id" if "," in number else "of_numpy"}">{number}<' in page
+
+
+def test_a_password_in_an_address_is_taken_out_of_ones_own_code_and_values(tmp_path: Path) -> None:
+    address = "postgresql://bob:hunter2@db.example/game"
+    book = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_code_cell(f'at = "{address}"\nf"https://{{user}}:{{word}}@x"'),
+            nbformat.v4.new_markdown_cell(address),
+        ]
+    )
+    book.cells[0].outputs = [nbformat.v4.new_output("display_data", {"text/plain": repr(address)})]
+    nbformat.write(book, tmp_path / "own.ipynb")
+    clean(tmp_path / "own.ipynb", Forbidden({}, frozenset(), {}, frozenset()), is_own=True)
+    kept = (tmp_path / "own.ipynb").read_text(encoding="utf-8")
+    assert "hunter2" not in kept and kept.count("://•••@db.example/game") == 3 and "{user}:{word}@x" in kept
+
+
 def test_html_of_others_and_what_is_no_picture_stay_in_the_notebook_and_that_is_said(tmp_path: Path) -> None:
     _, page, _ = made(
         tmp_path,
         {"data": {"text/html": "<script>alert(1)</script>", "text/plain": "<IPython.core.display.HTML object>"}},
         {"data": {"image/png": base64.b64encode(b"<svg onload=alert(1)>").decode()}},
         {"data": {"image/svg+xml": "<svg onload='alert(1)'/>"}},
+        {"data": {"text/latex": "$x$", "text/plain": "<IPython.core.display.Latex object>"}},
     )
     body = page.partition("<main>")[2].partition("</main>")[0]
-    assert body.count("in report.ipynb only") == 2
+    assert body.count("in report.ipynb only") == 3
     assert "alert(1)" not in body and "data:image/svg+xml;base64," in body, "as a picture, in which nothing runs"
 
 
@@ -150,6 +176,31 @@ def test_what_an_object_says_of_its_folder_is_written_out_and_names_of_users_are
         clean(tmp_path / "own.ipynb", known, is_own=is_own)
         [output] = nbformat.read(tmp_path / "own.ipynb", as_version=4).cells[0].outputs
         assert output.data["text/html"] == wanted and "user-17" in output.data["text/plain"]
+
+
+def is_running(pid: int) -> bool:
+    """Neither gone, nor waiting for its new parent to notice."""
+    seen = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(seen.strip()) and not seen.startswith("Z")
+
+
+def test_what_a_cell_has_started_ends_with_its_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {tmp_path}/made && mv {tmp_path}/made {tmp_path}/pid\nwait\n")
+    python.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(python))
+    with kernel._process(tmp_path):
+        for _ in range(500):
+            if (tmp_path / "pid").is_file():
+                break
+            time.sleep(0.02)
+        left = int((tmp_path / "pid").read_text(encoding="utf-8"))
+        assert is_running(left)
+    for _ in range(100):  # its end is sent, and comes when it comes
+        if not is_running(left):
+            break
+        time.sleep(0.02)
+    assert not is_running(left)
 
 
 def test_a_cell_that_ends_the_notebook_has_not_made_a_report(lake: Lake, tmp_path: Path) -> None:

@@ -239,6 +239,8 @@ def _in_context(text: str, word: str) -> Iterator[tuple[str, int, str]]:
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_PASSWORD = re.compile(r"://[^/\s:@{}<>$\"']+:[^/\s@{}<>$\"']+@")
+"""Of an address in the code of a cell; names of variables in braces stand for one."""
 _REDACTED_ADDRESS = re.compile(r"://[^/\s:@]+(?::[^/\s@]*)?@[^\s/?#\"']+")
 # Each begins where a word or a path does: tried at every letter of a long one they would take hours.
 _KERNEL_FILE = re.compile(r"(?<!\S)\S*?ipykernel_\d+/\d+\.py")
@@ -261,7 +263,8 @@ def clean(notebook: Path, forbidden: Forbidden, published: Path | None = None, *
 
     The cell of parameters that papermill added stays, and can be run: a folder beside the report is named as seen from
     it, others are left open. Displayed outputs are not touched; what may not be in them is for `check` to find. Only of a notebook
-    of the user's own folders are written out of them, too: an object shows where its files are, and is none of our making.
+    of the user's own folders are written out of them, too: an object shows where its files are, and is none of our making; and so
+    are passwords in addresses, whosever they are, also out of its code.
 
     Args:
         notebook: The file, written again.
@@ -286,6 +289,8 @@ def clean(notebook: Path, forbidden: Forbidden, published: Path | None = None, *
             cell["id"] = f"{added[0]}-{number}"
         if "injected-parameters" in tags:
             cell.source = _portable(cell.source, published or notebook.parent)
+        if is_own:
+            cell.source = _PASSWORD.sub("://•••@", cell.source)
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
         room = _MOST_REDACTED
         for output in cell.get("outputs", []):
@@ -341,10 +346,10 @@ def _without_folders(text: str, forbidden: Forbidden, form: str) -> str:
 
 
 def _clean_shown(output: Any, forbidden: Forbidden) -> None:
-    """Folders of this machine in what an object says of itself."""
+    """Folders of this machine, and passwords in addresses, in what an object says of itself."""
     for kind, said in output.get("data", {}).items():
         if isinstance(said, str) and kind.startswith("text/"):
-            output["data"][kind] = _without_folders(said, forbidden, "‹{}›")
+            output["data"][kind] = _PASSWORD.sub("://•••@", _without_folders(said, forbidden, "‹{}›"))
 
 
 def _bounded(text: str, room: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -105,7 +106,7 @@ def _papermill(notebook: Path, executed: Path, values: Mapping[str, Value], mana
 
 @contextlib.contextmanager
 def _process(private: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that waits to be a kernel; ended afterwards, if it has not ended itself.
+    """A process that waits to be a kernel; ended afterwards, if it has not ended itself, with all of its group.
 
     Args:
         private: Folder for all that it writes.
@@ -133,7 +134,9 @@ def _process(private: Path) -> Iterator[subprocess.Popen[str]]:
         if process.stdin is not None and not process.stdin.closed:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
-        process.kill()
+        # With what its cells have started: that has nobody left to end it, and holds memory until the machine is started anew.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

@@ -321,7 +321,8 @@ def _declared(notebook: Path, _changed_ns: int, _size: int) -> dict[str, Value]:
     if len(cells) != 1:
         raise UsageError(
             f"{notebook} has {len(cells)} cells with the tag parameters",
-            hint="a report's notebook has one, see papermill",
+            hint="a report's notebook has one, with a line for each parameter: in JupyterLab, Property Inspector, Cell Tags, "
+            '"parameters"; see docs/own-report.md',
         )
     found: dict[str, Value] = {}
     for statement in ast.parse(cells[0]).body:

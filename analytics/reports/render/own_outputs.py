@@ -6,6 +6,7 @@ Runs in the kernel's process, before the first cell.
 from __future__ import annotations
 
 from itertools import count
+from numbers import Integral, Real
 from typing import Any
 
 from analytics.reports import page
@@ -69,7 +70,7 @@ def _index(value: Any) -> list[Any]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, Real) and not isinstance(value, bool)  # those of numpy are registered as such
 
 
 def _is_right(values: Any) -> bool:
@@ -87,8 +88,10 @@ def _is_missing(value: Any) -> bool:
 def _cell(value: Any) -> page.Markup:
     if _is_missing(value):
         return page.mute(number.NOTHING)
+    if _is_number(value) and isinstance(value, Integral):  # an id may have twenty digits
+        return page.inline(f"{int(value):,}".replace("-", "−"))
     if _is_number(value):
-        return page.inline(number.exact(float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value))
+        return page.inline(number.exact(float(f"{float(value):.{_DIGITS}g}")))
     return page.author(str(value), _LETTERS)
 
 

@@ -24,8 +24,8 @@ from analytics.reports.page.inline import local, visible
 from analytics.reports.schedule.cards import Card
 from analytics.warehouse.coverage import Coverage
 
-_MOST_LETTERS = 50_000
-"""Of one text on the page; its notebook holds all of it."""
+_MOST_LETTERS = 50_500
+"""Of one text on the page; its notebook holds all of it, and of what a cell prints no more than fits here (`leak_gate.clean`)."""
 _MOST_PICTURE = 3_000_000
 """Bytes of one picture: a page that is mailed stays a page."""
 _SIGNATURES: Mapping[str, tuple[bytes, ...]] = {
@@ -185,7 +185,7 @@ def _add_output(made: _Pages, output: Mapping[str, Any]) -> None:
 
 
 def _shows_more(data: Mapping[str, Any]) -> bool:
-    return any(kind.startswith(("text/html", "application/")) for kind in data)
+    return any(kind != "text/plain" for kind in data)
 
 
 def _add_block(made: _Pages, html: str, about: Mapping[str, Any]) -> None:

@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 _ENDED = (
     "mostly because memory ran out: the system's log tells (journalctl -k); take a shorter window or one tenant, or give the job "
-    "more memory"
+    "more memory; or because a cell ends its process (os._exit, a crash of compiled code)"
 )
 
 
@@ -412,4 +412,4 @@ def _in_words(failure: Exception, forbidden: leak_gate.Forbidden) -> ReportError
                 said, _, repair = said.partition(errors.REPAIR)
             return ReportError(f"the notebook failed in cell {failure.exec_count}: {said}", hint=repair)
         case _:
-            return ReportError(f"the notebook's kernel was ended from outside ({named(failure)})", hint=_ENDED)
+            return ReportError(f"the notebook's kernel ended in its midst ({named(failure)})", hint=_ENDED)
