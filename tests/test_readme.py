@@ -180,7 +180,7 @@ def test_a_command_of_the_pages_runs(
     told = capfd.readouterr()
     assert code in _FAILS.get(words[0], (0,)), told.err
     assert "Traceback" not in told.err
-    if words[:2] != ["report", "run"] and words[0] == "report":
+    if words[0] == "report" and words[1] not in ("run", "--list"):
         assert len(planned) == 1
 
 

@@ -1,7 +1,8 @@
 """The command: verbs and exit codes. The only place that prints.
 
-Human words go to stderr, data to stdout. Exit codes: 0 ok · 1 a check failed or the doctor found a problem · 2 usage or
-configuration · 3 source, lake or report failed · 75 another run holds the lock.
+Human words go to stderr, data to stdout. Exit codes: 0 ok · 1 a check failed, the doctor found a problem or
+a report has findings · 2 usage or configuration · 3 source, lake or report failed · 4 a report cannot tell, days of its window are
+not in the lake · 75 another run holds the lock.
 SIGTERM and SIGHUP end it as any other process, once what it held is let go.
 """
 

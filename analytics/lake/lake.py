@@ -26,6 +26,7 @@ from analytics.storage.lock import STALE_AFTER, Owner
 
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 PART = "part.parquet"
+_MAKE = "`strategy-analytics demo` makes one with invented data, `strategy-analytics extract --lake …` one of your own"
 _LONGEST_NAME = 255  # bytes, on every common file system
 # Capitals are encoded too: on a file system that ignores case, "Acme" and "acme" would share a folder. So is "~", which
 # marks a shortened name.
@@ -142,8 +143,8 @@ class Lake:
             what += ": the folder is there, and holds neither ledger nor executions"
         raise LakeError(
             what,
-            hint="name its folder with --lake or ANALYTICS_LAKE; `strategy-analytics demo` makes one with invented data, "
-            "`strategy-analytics extract --lake …` one of your own",
+            hint=f"name its folder, or set ANALYTICS_LAKE; {_MAKE}",
+            command_hint=f"name its folder with --lake or ANALYTICS_LAKE; {_MAKE}",
             path=str(self.root),
         )
 

@@ -79,7 +79,10 @@ def typed(call: Callable[_Given, _Made]) -> Callable[_Given, _Made]:
 
     @functools.wraps(call)
     def asked(*args: _Given.args, **kwargs: _Given.kwargs) -> _Made:
-        bound = signature.bind(*args, **kwargs)
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:  # Python's own names the function
+            raise TypeError(f"{call.__name__}() {error}") from None
         for name, value in bound.arguments.items():
             kinds = declared[name]
             if kinds is None:

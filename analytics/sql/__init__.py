@@ -16,6 +16,8 @@ Parameters: TypeAlias = Mapping[str, Any]
 """Values for a statement's ``$names``: whatever the driver takes."""
 
 _ROOT = resources.files("analytics.sql")
+_KINDS = {"queries": "query"}
+"""What a kind's files are called in an error that somebody may see who knows none of them."""
 _HALVES = re.compile(r"^with gathered as \(\n(?P<gathered>.*?)^\)", re.MULTILINE | re.DOTALL)
 _DAY_COLUMN = re.compile(r"^ +e\.day,\n", re.MULTILINE)
 
@@ -30,7 +32,9 @@ def text(kind: str, name: str) -> str:
     if name not in names(kind):
         near = did_you_mean(name, names(kind))
         raise UnknownNameError(
-            f"there is no {kind} file named {name!r}", hint=f"{near}known: {', '.join(names(kind))}", name=name
+            f"there is no {_KINDS.get(kind, f'{kind} file')} named {name!r}",
+            hint=f"{near}known: {', '.join(names(kind))}",
+            name=name,
         )
     return (_ROOT / kind / f"{name}.sql").read_text(encoding="utf-8")
 

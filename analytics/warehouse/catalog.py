@@ -203,6 +203,10 @@ def refusal_of_statement(
         shown = " or ".join(f"describe({view!r})" for view in asked) or "describe()"
         quoted = "" if near else f"; if it is text, write it in single quotes: '{match[1]}'"
         hint = f"{near}{shown} lists the columns{quoted}\n  views: {', '.join(views)}"
+    elif (match := _VALUES.search(said)) and match[1].replace(", ", "").isdigit():
+        hint = 'write a value as $name, and give it by name: lake.sql("select $size", size=5)'
+        command = "write a value as $name, and give it by name: --param name=…"
+        return QueryError(f"DuckDB: {said}", hint=hint, command_hint=command)
     elif match := _VALUES.search(said):
         given = ", ".join(f"{name}=…" for name in match[1].split(", "))
         command = f"give their values: {' '.join(f'--param {name}=…' for name in match[1].split(', '))}\n  {hint}"
@@ -223,13 +227,18 @@ def refusal_of_query(error: Exception, name: str) -> QueryError:
     )
 
 
+_NO_NUMBERS = {"varchar": ("a text", ""), "text": ("a text", ""), "timestamptz": ("a time", "2026-07-08")}
+
+
 def check_parameters(name: str, given: Mapping[str, object]) -> tuple[str, ...]:
     """The parameters of a named query.
 
     Raises:
         UnknownNameError: No such query, or one was given that it does not have.
+        UsageError: A number stands where a text or a time belongs: DuckDB would compare numbers, and name some row's value.
     """
-    wanted = sql.parameters(sql.text("queries", name))
+    statement = sql.text("queries", name)
+    wanted = sql.parameters(statement)
     unknown = sorted(set(given) - set(wanted))
     if unknown:
         near = did_you_mean(unknown[0], wanted)
@@ -238,6 +247,15 @@ def check_parameters(name: str, given: Mapping[str, object]) -> tuple[str, ...]:
             hint=f"{near}it has: {', '.join(wanted) or 'none'}",
             query=name,
         )
+    kinds = {parameter: words.partition(",")[0] for parameter, words in sql.explained(statement).items()}
+    for parameter, value in given.items():
+        if isinstance(value, bool | int | float) and kinds[parameter] in _NO_NUMBERS:
+            what, such = _NO_NUMBERS[kinds[parameter]]
+            raise UsageError(
+                f"query {name}: {parameter} must be {what}, not {value!r}",
+                hint=f'put it in quotation marks: {parameter}="{such or value}"',
+                query=name,
+            )
     return wanted
 
 

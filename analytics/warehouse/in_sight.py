@@ -93,6 +93,7 @@ def check(lake: Lake, realms: Sequence[str | None] | None) -> None:
                 f"the lake holds nothing of realm {realm!r}"
                 if realm is not None
                 else "the lake holds no run without a realm",
-                hint="`strategy-analytics status --all-realms` lists them, for who may see them all",
+                hint="analytics.open_lake(…).realms lists them, for who may see them all",
+                command_hint="`strategy-analytics status --all-realms` lists them, for who may see them all",
                 realm=realm,
             )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from analytics.sql import Parameters
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
+_REPAIR = 'tables={"users": users}'
 
 
 def answer_with(
@@ -46,27 +47,35 @@ def _frame_of(given: Any) -> Any:
     return given.frame if hasattr(type(given), "frame") else given
 
 
+def _why_not(name: object, others: list[str]) -> str:
+    """Why a table cannot have a name; empty when it can."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        return "a name is letters, digits and _"
+    if name.casefold() in VIEWS:
+        return "a view of the lake has that name"
+    if name.casefold() in map(str.casefold, others):  # DuckDB takes them for one, and would read the last
+        return "another table has that name, and case does not count"
+    return ""
+
+
 @contextmanager
 def _registered(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Any]) -> Iterator[None]:
     import duckdb
 
-    registered = []
+    if not isinstance(tables, Mapping):
+        raise UsageError(f"tables must be frames by their names, not a {type(tables).__name__}", hint=_REPAIR)
+    registered: list[str] = []
     try:
         for name, given in tables.items():
-            if not _NAME.fullmatch(name) or name.casefold() in VIEWS:
-                why = (
-                    "a view of the lake has that name"
-                    if name.casefold() in VIEWS
-                    else "a name is letters, digits and _"
-                )
-                raise UsageError(f"no table can be called {name!r}: {why}", hint='tables={"users": users}')
+            if why := _why_not(name, registered):
+                raise UsageError(f"no table can be called {name!r}: {why}", hint=_REPAIR)
             rows = given.relation.to_arrow_table() if isinstance(given, Answer) else _frame_of(given)
             try:
                 connection.register(name, rows)
             except (duckdb.Error, TypeError) as error:
                 raise UsageError(
                     f"the table {name!r} is a {type(given).__name__}, which DuckDB cannot read",
-                    hint="give a frame of pandas or polars, a table of Arrow, or an answer of lake.sql",
+                    hint="give a frame of pandas or polars, a table of Arrow (.to_arrow_table()), or an answer of lake.sql",
                 ) from error
             registered.append(name)
         yield

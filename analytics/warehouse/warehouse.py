@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from analytics import sql
+from analytics.errors import UsageError
 from analytics.extraction import day_files
 from analytics.extraction.privacy.policy import PseudonymKey
 from analytics.lake import ledger_columns, losses
@@ -133,11 +134,15 @@ class Warehouse(LakeInSight):
         """
         import duckdb
 
+        if not isinstance(query, str):
+            raise UsageError(
+                f"a question is a text of SQL, not {query!r}", hint='lake.sql("from strategy_days limit 5")'
+            )
         try:
             if not restricted_connection.is_read_only(self.connection, query):
                 raise catalog.refusal_of_writing(restricted_connection.kinds_of(self.connection, query))
             values = catalog.with_moments(parameters, only_words=True)
-            if tables:
+            if tables is not None:
                 return own_tables.answer_with(self.connection, self.ask, query, values, tables)
             return answer(self.ask(lambda: self.connection.sql(query, params=values or None)), self.ask)
         except (duckdb.Error, ValueError) as error:

@@ -184,7 +184,7 @@ def test_extract_gives_json_to_programs(run, database_url, tmp_path):
         (["extract", "--database-url", "mysql://x/y"], 3, "PostgreSQL"),
         (["status", "--lake", "no-such-folder"], 3, "strategy-analytics demo"),
         (["query"], 2, "either a statement"),
-        (["query", "--name", "nope"], 2, "no queries file"),
+        (["query", "--name", "nope"], 2, "there is no query named"),
         (["frobnicate"], 2, "invalid choice"),
         (["report", "post_mortem", "--realm", "a", "--no-realm"], 2, "either --realm or --no-realm"),
     ],

@@ -133,7 +133,7 @@ def test_every_other_column_is_what_postgresql_says(database_url: str, rows: Row
             "where s.id is null or l.execution_id is null"
         ).fetchall()
     assert missing == []
-    ours = set(types) | {"trace", "trace_irregular", "sample_weight"}
+    ours = set(types) | {"trace", "trace_irregular", "sample_weight", "family_name"}
     assert set(rows[0]) == ours  # no column of the lake was left out above
 
 

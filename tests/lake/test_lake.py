@@ -429,7 +429,7 @@ def test_a_lock_whose_owner_is_gone_is_broken_on_request_only(tmp_path: Path, or
     lake = Lake(tmp_path)
     with pytest.raises(LakeLockedError, match=f"pid {orphaned}") as raised, lake.lock():
         pass
-    assert "--break-lock" in raised.value.hint
+    assert "break_lock=True" in raised.value.hint
     broken = lake.break_lock()
     assert broken is not None
     assert broken.pid == orphaned
@@ -491,7 +491,7 @@ def test_a_silent_owner_loses_its_lock_and_stops_when_it_wakes(tmp_path: Path) -
         os.utime(tmp_path / ".lock", (an_hour_ago, an_hour_ago))
         with pytest.raises(LakeLockedError, match="last sign of life 60 min ago") as raised, Lake(tmp_path).lock():
             pass
-        assert "--break-lock" in raised.value.hint
+        assert "break_lock=True" in raised.value.hint
         assert Lake(tmp_path).break_lock() is not None
         with Lake(tmp_path).lock():
             for write in (

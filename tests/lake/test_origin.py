@@ -124,7 +124,7 @@ def test_another_server_is_refused_before_anything_is_written_and_accepted_once(
     before = contents(fresh)
     with pytest.raises(SourceIdentityError, match="of server 4711") as raised:
         table.extract(fresh)
-    assert "--accept-source" in raised.value.hint
+    assert "accept_source=True" in raised.value.hint
     assert contents(fresh) == before
     accepted = table.extract(fresh, accept_source=True)
     assert accepted.row_count == 2

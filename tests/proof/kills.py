@@ -152,7 +152,7 @@ def stale_lock(world: World) -> None:
             os.kill(asleep.pid, signal.SIGSTOP)
             an_hour_ago = time.time() - 3_600
             os.utime(lake / ".lock", (an_hour_ago, an_hour_ago))
-            world.refused(world.run(origin, lake), 75, "--break-lock")
+            world.refused(world.run(origin, lake), 75, "break_lock=True")
             origin.add(5)
             origin.note()
             broke = world.run(origin, lake, break_lock=True)

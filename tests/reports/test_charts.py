@@ -450,6 +450,23 @@ def test_a_chart_of_one_strategy_says_how_to_name_it(warehouse: Warehouse) -> No
     assert 'charts.timeline(lake, family="…")' in raised.value.hint
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("icicle", {"family": "Speed bonus", "since": "2026-08-01"}, "no run of 'Speed bonus' is logged"),
+        ("timeline", {"family": "Speed bonus", "since": "2026-08-01"}, "no run of 'Speed bonus' is logged"),
+        ("growth", {"since": "2026-07-11", "until": "2026-07-01"}, "the window is empty"),
+        ("growth", {"realm": 7}, "realm must be a text"),
+        ("growth", {"lake": "demo/lake"}, "takes an open lake"),
+    ],
+)
+def test_a_chart_refuses_what_it_cannot_ask(
+    warehouse: Warehouse, name: str, given: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        getattr(analytics.charts, name)(**{"lake": warehouse, **given})
+
+
 def test_a_chart_does_not_speak_of_what_it_was_not_given() -> None:
     points = pd.DataFrame(
         {"since": [S], "until": [S + DAY], "label": ["v1"], "est_points_mean": [7.0], "logged_count": [9]}

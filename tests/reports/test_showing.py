@@ -273,6 +273,9 @@ def test_an_answer_is_a_frame_for_whoever_used_it_as_one(opened: OpenLake) -> No
     counted = found.groupby("realm_id")[["failed_count"]].sum()
     assert "acme-cycling" in counted._repr_html_()  # its index is no column: pandas shows it
     assert opened.run("failures", family="nobody's")._repr_html_().count("No rows. Columns: ") == 1
+    estimates = opened.run("strategy_summary", since="2026-07-08")
+    for no_estimates in (estimates.isna(), estimates == estimates):  # the same names, and no estimate with an interval
+        assert "est_runs_low" in repr(no_estimates) and "≥" not in repr(no_estimates)
 
 
 @pytest.mark.parametrize(
@@ -341,9 +344,10 @@ def test_frames_of_ones_own_stand_beside_the_views(opened: OpenLake) -> None:
     assert opened.sql("select a + $more from mine", tables={"mine": answer}, more=1).fetchall() == [(3,)]
     with pytest.raises(QueryError):
         opened.sql("from mine")  # gone with its question
-    for name, frame in (("executions", users), ("a b", users), ("users", object())):
+    unusable = ({"executions": users}, {"a b": users}, {"users": object()}, {1: users}, {"t": users, "T": users}, users)
+    for tables in unusable:
         with pytest.raises(UsageError):
-            opened.sql("select 1", tables={name: frame})
+            opened.sql("select 1", tables=tables)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", ["post_mortem", "against", "runaway_rules", "rehearsal"])
@@ -502,6 +506,8 @@ def test_a_near_name_is_suggested(name: str, known: list[str | None], said: str)
         (lambda lake: lake.sql("select $valu"), QueryError, 'lake.sql("…", valu=…)'),
         (lambda lake: lake.run("failure"), UnknownNameError, "did you mean 'failures'?"),
         (lambda lake: lake.run("failures", sinc=1), UnknownNameError, "did you mean 'since'?"),
+        (lambda lake: lake.run("failures", family=5), UsageError, 'family="5"'),
+        (lambda lake: lake.run("failures", since=7), UsageError, 'since="2026-07-08"'),
         (lambda lake: lake.run("failures", since="x"), QueryError, "since: timestamptz"),
         (lambda lake: lake.run("failures", since="x"), QueryError, "7d or 12h"),
         (lambda lake: lake.sql("copy (select 1) to 'x.csv'"), QueryError, 'lake.sql("…").df().to_parquet('),
@@ -510,8 +516,12 @@ def test_a_near_name_is_suggested(name: str, known: list[str | None], said: str)
         (lambda lake: lake.sql("select 1; select 2"), QueryError, "one after the other"),
         (lambda lake: lake.sql("select family_name from executions join definitions using (strategy_id)"), QueryError,
          "leave out the join"),
-        (lambda lake: lake.describe("strategy"), UnknownNameError, "did you mean 'strategy_days'?"),
-        (lambda lake: analytics.open_lake(lake, realm="acme-cyclin"), UnknownNameError, "status --all-realms` lists them"),
+        (lambda lake: lake.describe("strategy_day"), UnknownNameError, "did you mean 'strategy_days'"),
+        (lambda lake: lake.describe("failure"), UnknownNameError, "did you mean 'failures'?"),
+        (lambda lake: lake.sql("select $1"), QueryError, 'lake.sql("select $size", size=5)'),
+        (lambda lake: lake.sql(None), UsageError, "from strategy_days"),
+        (lambda lake: analytics.open_lake("/"), LakeError, "name its folder, or set ANALYTICS_LAKE"),
+        (lambda lake: analytics.open_lake(lake, realm="acme-cyclin"), UnknownNameError, ".realms lists them"),
         (lambda lake: analytics.post_mortem(lake, family="Sped bonus"), UnknownNameError, "did you mean 'Speed bonus'?"),
     ],
 )  # fmt: skip

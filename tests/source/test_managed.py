@@ -82,7 +82,7 @@ def test_what_a_managed_server_refuses_is_done_without_and_said(
     found = {one.name: one for one in check_all(Settings(database_url=url, lake=fresh.root))}
     assert [one for one in found.values() if one.level == "problem"] == []
     assert "does not tell how large" in found["index"].sentence
-    assert "--jobs 1" in found["second connection"].repair
+    assert "jobs=1" in found["second connection"].repair
 
 
 def test_a_snapshot_that_cannot_be_shared_leaves_the_connection_as_it_was(table: Table, role: str) -> None:

@@ -181,7 +181,7 @@ def test_more_connections_than_the_role_may_have_are_said_to_be_too_many(made: T
         pass
     made.execute(f"alter role {ROLE} connection limit 5")
     assert "no free connection" in refused.value.message
-    assert "--jobs 1" in refused.value.hint
+    assert "jobs=1" in refused.value.hint
 
 
 def test_the_command_prints_the_role_by_another_name(capsys: pytest.CaptureFixture[str]) -> None:

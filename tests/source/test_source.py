@@ -623,7 +623,7 @@ def test_a_second_connection_that_a_pool_of_one_cannot_give_is_not_asked_for_aga
         with pytest.raises(SourceError, match="no free connection") as raised, sibling:
             raise AssertionError("there is none")
     assert not raised.value.is_transient
-    assert "--jobs 1" in raised.value.hint
+    assert "jobs=1" in raised.value.hint
 
 
 def test_a_connection_is_closed_after_use(table: Table) -> None:
@@ -686,4 +686,4 @@ def test_a_sibling_that_cannot_see_the_same_is_refused_with_the_way_out(table: T
         sibling = source.sibling()
     with pytest.raises(SourceError, match="a second connection cannot see what the first one sees") as raised, sibling:
         pass
-    assert "--jobs 1" in raised.value.hint
+    assert "jobs=1" in raised.value.hint

@@ -138,7 +138,7 @@ def test_parameters_of_sql_are_bound_not_formatted(warehouse: Warehouse, value: 
 
 
 def test_unknown_names_are_refused_with_the_known_ones(warehouse: Warehouse) -> None:
-    with pytest.raises(UnknownNameError, match="no queries file named 'nothing'") as raised:
+    with pytest.raises(UnknownNameError, match="there is no query named 'nothing'") as raised:
         warehouse.run("nothing")
     assert "failures" in raised.value.hint
     with pytest.raises(UnknownNameError, match="query failures has no parameter relm") as raised:

@@ -90,20 +90,20 @@ def queries(lake: OpenLake) -> str:
         "",
         'Each is run by name: `lake.run("failures", since="2026-07-06")`, or in a shell',
         "`strategy-analytics query --name failures --since 2026-07-06`.",
-        "A parameter that is not given is NULL, which means all. Columns are those of the answer, with the types of Arrow.",
+        "A parameter that is not given is NULL, which means all. Columns are those of the answer. Those to ask first stand",
+        "first; the reports' own, with sums and parts that nobody reads by eye, are marked.",
         "",
     ]
-    for name, _, answers in lake.queries().itertuples(index=False):
-        statement = sql.text("queries", name)
-        parameters = lake.describe(name)
-        lines += [f"## {name}", "", f"{answers}.", ""]
-        if one := grain(statement):
+    for asked_by, name, _, answers in lake.queries().itertuples(index=False):
+        lines += [f"## {name}", "", f"{answers}.{' For reports.' if asked_by == 'reports' else ''}", ""]
+        if one := grain(sql.text("queries", name)):
             lines += [f"Grain: {one}.", ""]
-        if len(parameters):
-            told = ((f"`{parameter}`", meaning) for parameter, meaning in parameters.itertuples(index=False))
-            lines += [*table(("parameter", "meaning"), told), ""]
-        columns = ((f"`{field.name}`", field.type, unit(field.name)) for field in lake.table(name).schema)
-        lines += [*table(("column", "type", "unit"), columns), ""]
+        told = [*lake.describe(name).itertuples(index=False)]
+        parameters = [(f"`{given}`", kind, words) for part, given, kind, words in told if part == "parameter"]
+        if parameters:
+            lines += [*table(("parameter", "type", "meaning"), parameters), ""]
+        columns = [(f"`{column}`", kind, unit(column), words) for part, column, kind, words in told if part == "column"]
+        lines += [*table(("column", "type", "unit", "meaning"), columns), ""]
     return "\n".join(lines)
 
 

@@ -51,14 +51,21 @@ class EstimateCell:
 def folded(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> tuple[list[str], list[list[object]]]:
     """Fold the columns of each estimate (``est_runs``, ``est_runs_low`` …) into one; others stay as they are."""
     whole = [name for name in columns if all(f"{name}{end}" in columns for end in _ENDS)]
+    told = [list(row) for row in rows] if whole else rows
+    whole = [name for name in whole if _are_estimates([row[columns.index(f"{name}_grade")] for row in told])]
     if not whole:
-        return list(columns), [list(row) for row in rows]
+        return list(columns), [list(row) for row in told]
     names = [name for name in columns if not any(name == f"{of}{end}" for of in whole for end in _ENDS)]
     folded_rows = []
-    for row in rows:
+    for row in told:
         value = dict(zip(columns, row, strict=True))
         folded_rows.append([_estimate(value, name) if name in whole else value[name] for name in names])
     return names, folded_rows
+
+
+def _are_estimates(grades: Sequence[object]) -> bool:
+    """What was made of an answer, ``answer.isna()`` or a sum of groups, has columns of these names and none of these grades."""
+    return all(grade is None or (isinstance(grade, str) and grade in MARKS) for grade in grades)
 
 
 def _estimate(row: Mapping[str, Any], name: str) -> EstimateCell | None:

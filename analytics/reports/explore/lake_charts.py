@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from analytics import sql
@@ -18,6 +19,7 @@ from analytics.errors import UsageError
 from analytics.reports import charts
 from analytics.reports.charts.theme import inline_svg, responsive
 from analytics.reports.explore.lake_folder import tenant_of
+from analytics.reports.parameter_values import typed
 from analytics.warehouse.asked_runs import Span
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import ONE_DAY, Window
@@ -61,7 +63,7 @@ class Asked:
         if self.version:
             return self.version
         found = self.frame("newest").version.iloc[0]
-        if found != found:
+        if found is None or str(found) in ("nan", "<NA>"):  # what pandas says of NULL, by the kind of its column
             raise UsageError(f"no run of {self.family!r} is logged in this time", hint="give another since= and until=")
         return int(found)
 
@@ -71,6 +73,8 @@ class Asked:
         end = self.until or (
             Window.parse(max(days), max(days) + ONE_DAY).until if days else Window.parse(None, None).until
         )
+        if self.until is None and self.since and self.since >= end:  # nothing is there, which is no fault of the words
+            return Window.parse(self.since, None)
         return Window(self.since or end - timedelta(days=_DAYS), end)
 
     def estimates(self, what: str, by: list[str], name: str) -> pd.DataFrame:
@@ -163,9 +167,9 @@ def _chart(
         needs: ``family``: it is about one strategy.
     """
 
-    @functools.wraps(draw)
+    @functools.wraps(draw, assigned=("__module__", "__name__", "__qualname__"))
     def drawn(
-        lake: Warehouse | pd.DataFrame | None = None,
+        lake: Any = None,  # an open lake, or a frame
         *frames: Any,
         family: str = "",
         realm: str | None = "",
@@ -174,10 +178,15 @@ def _chart(
         until: str | date | None = None,
         **options: Any,
     ) -> Figure:
+        name = draw.__name__
+        if isinstance(lake, str | int | float | PurePath):
+            raise UsageError(
+                f"charts.{name} takes an open lake, or frames, and not {lake!r}",
+                hint=f"lake = analytics.open_lake(…); charts.{name}(lake{', family=…' if needs else ''})",
+            )
         if not isinstance(lake, Warehouse):
             given = {name: one for name, one in (("since", since), ("until", until)) if one is not None}
             return draw(*([lake] if lake is not None else []), *frames, **given, **options)
-        name = draw.__name__
         if needs and not family:
             raise UsageError(f"charts.{name} is about one strategy", hint=f'charts.{name}(lake, family="…")')
         found, own = ask(_asked(lake, family, realm, version, since, until))
@@ -189,7 +198,7 @@ def _chart(
         f"    Or of frames: {draw.__doc__}"
     )
     del drawn.__wrapped__  # its own signature is what a notebook shows
-    return drawn
+    return typed(drawn)
 
 
 def _asked(
@@ -197,6 +206,8 @@ def _asked(
 ) -> Asked:
     tenant, any_realm = tenant_of(realm, None)
     begin, end = (None if one is None else Window.parse(one, "9000-01-01").since for one in (since, until))
+    if begin and end:
+        Window(begin, end)  # an empty one is refused
     if not family:
         return Asked(lake if any_realm else lake.scoped([tenant]), None, version, begin, end)
     from analytics.findings.post_mortem.family import find_family

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from analytics import sql
-from analytics.errors import UnknownNameError
+from analytics.errors import UnknownNameError, did_you_mean
 from analytics.lake.lake import Lake
 from analytics.reports.common import realm_name
 from analytics.reports.explore import results
@@ -16,6 +16,7 @@ from analytics.reports.explore.lake_folder import check_engine, find_lake
 from analytics.reports.parameter_values import typed
 from analytics.storage import LakePath, place
 from analytics.warehouse import answer_columns
+from analytics.warehouse.catalog import VIEWS
 from analytics.warehouse.warehouse import QueryEngine, Warehouse
 
 if TYPE_CHECKING:
@@ -55,6 +56,12 @@ class OpenLake(Warehouse):
 
         if view in sql.names("queries"):
             return list_names(self._described(str(view)))
+        if view is not None and view not in VIEWS:
+            near = did_you_mean(view, [*VIEWS, *sql.names("queries")])
+            raise UnknownNameError(
+                f"there is no view or query {view!r}",
+                hint=f"{near}views: {', '.join(VIEWS)}; queries() lists the named queries",
+            )
         return list_names(super().describe(view))
 
     def _described(self, query: str) -> pd.DataFrame:
