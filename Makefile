@@ -1,6 +1,6 @@
 # Every recipe is one line over the command; logic lives in the package.
 .DEFAULT_GOAL := help
-.PHONY: help install install-server demo lab extract status check report schedule query test lint types prove prove-estimates prove-forecast prove-verdicts prove-failures prove-silences prove-pairs prove-time-split prove-rehearsals prove-scale prove-servers docs docs-serve prove-stores soak bench clean
+.PHONY: help install install-server demo lab extract status check report schedule query test lint types prove prove-estimates prove-forecast prove-verdicts prove-failures prove-silences prove-pairs prove-time-split prove-rehearsals prove-scale prove-cluster prove-servers docs docs-serve prove-stores soak bench clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -103,6 +103,9 @@ prove-rehearsals: $(READY)  ## a quarter of an hour: what drafts would have paid
 
 prove-scale: $(VENV)/.spark  ## twenty minutes: a bucket's faults, Spark row for row, a report by many processes; fills docs/scale.md
 	$(VENV)/bin/python -m tests.scale --markdown docs/scale.md $(ARGS)
+
+prove-cluster: $(VENV)/.spark  ## half an hour: a Spark standalone cluster, row for row, and killed; fills docs/spark.md
+	$(VENV)/bin/python -m tests.cluster --markdown docs/spark.md $(ARGS)
 
 prove-stores: $(READY)  ## ten minutes: a lake in Ceph's gateway and other stores, their faults too; fills docs/stores.md
 	$(VENV)/bin/python -m tests.stores --markdown docs/stores.md $(ARGS)

@@ -69,6 +69,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--demo-days", type=int, default=DEMO_SIZE["demo_days"], help="their days (4)")
     parser.addoption("--long", action="store_true", help="also what takes long: make prove has it")
     parser.addoption("--store", choices=("moto", "ceph"), default="moto", help="who answers as the bucket (moto)")
+    parser.addoption("--spark-master", default="local-cluster[2,1,1024]", help="Spark's master (two executors here)")
 
 
 def _has_room() -> bool:

@@ -45,12 +45,12 @@ FINISH: dict[str, Callable[[pa.Table], pa.Table]] = {
 
 
 @pytest.fixture(scope="module")
-def spark() -> Iterator[Any]:
-    """A cluster with two executors, each a process of its own."""
+def spark(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A cluster with two executors, each a process of its own; ``--spark-master`` names another."""
     from pyspark.sql import SparkSession
 
     session = (
-        SparkSession.builder.master("local-cluster[2,1,1024]")
+        SparkSession.builder.master(request.config.getoption("--spark-master"))
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.shuffle.partitions", "4")
@@ -130,7 +130,7 @@ def test_a_query_answers_the_same(
         differing += [f"{given}: {one}" for one in other]
     record_property("parity", (name, "query", rows, columns, len(differing)))
     assert differing[:10] == []
-    assert rows > 0
+    assert rows > 0 or name == "past_programs"  # nobody edits a version of the demo's in place
 
 
 @pytest.mark.long
@@ -344,3 +344,22 @@ def test_a_package_that_is_missing_is_named(package: str, lake: Lake, monkeypatc
     with pytest.raises(ConfigurationError, match=f"Spark needs the package {package}") as caught:
         lake_spark.session() if package == "pyspark" else lake_spark.views(None, lake)  # type: ignore[arg-type]
     assert caught.value.hint == "pip install 'pyspark>=4.3' 'sqlglot>=30'"
+
+
+def test_a_master_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    from py4j.protocol import Py4JError
+    from pyspark.sql import SparkSession
+
+    def fails(_: object) -> None:  # as Spark 4.3 does after a minute; `make prove-cluster` has it from Spark itself
+        raise Py4JError(
+            "An error occurred while calling None.org.apache.spark.sql.classic.SparkSession.\n"
+            ": java.lang.IllegalStateException: Cannot call methods on a stopped SparkContext.\nThis stopped SparkContext was"
+        )
+
+    monkeypatch.setattr(SparkSession, "getActiveSession", lambda: None)
+    monkeypatch.setattr(SparkSession.Builder, "getOrCreate", fails)
+    with pytest.raises(
+        ConfigurationError, match=r"^Spark does not start: java\.lang\.IllegalStateException: Cannot call"
+    ) as caught:
+        lake_spark.session()
+    assert "a master that can be reached" in caught.value.hint

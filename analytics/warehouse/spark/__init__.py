@@ -77,16 +77,17 @@ def session() -> SparkSession:
         ConfigurationError: Spark is not installed, or does not start.
     """
     try:
-        from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise _missing(error) from error
     if running := SparkSession.getActiveSession():
         return running
+    # Java's own too: a master that does not answer is no PySparkException.
+    refusals: tuple[type[Exception], ...] = (*refusals_of_spark(), OSError)
     try:
         made = SparkSession.builder.appName("strategy-analytics").config("spark.ui.showConsoleProgress", "false")
         begun = made.getOrCreate()
-    except (PySparkException, OSError) as error:
+    except refusals as error:
         raise ConfigurationError(
             f"Spark does not start: {said(error)}",
             hint="it needs Java 17 or later (JAVA_HOME), and a master that can be reached (spark-defaults.conf)",
@@ -141,7 +142,8 @@ def refusals_of_spark() -> tuple[type[Exception], ...]:
 def said(error: BaseException) -> str:
     """The line of an error that tells what happened; the rest is Java's stack."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return next((line for line in lines[1:] if lines[0].startswith("An error occurred while calling")), lines[0])
+    told = next((line for line in lines[1:] if lines[0].startswith("An error occurred while calling")), lines[0])
+    return told.removeprefix(": ")  # py4j's, before the name of Java's class
 
 
 def _bound(value: Any) -> Any:
