@@ -205,7 +205,7 @@ class Week:
         # 4 in the first days: a window of a week begins before the log does.
         self._ends(f"report run at {hour:%a %H:%M}", done, {0, 1, 4})
         for one in json.loads(done.stdout):
-            self.counts[f"reports {one['status']}"] += 1
+            self.counts[f"reports {one['state']}"] += 1
         if not (self.folder / "out" / "index.html").is_file():
             raise WeekError(f"{hour:%a %H:%M}: no index")
 
