@@ -1,6 +1,6 @@
 # Every recipe is one line over the command; logic lives in the package.
 .DEFAULT_GOAL := help
-.PHONY: help install install-server demo lab extract status check report schedule query test lint types prove prove-estimates prove-forecast prove-verdicts prove-failures prove-silences prove-pairs prove-time-split prove-rehearsals prove-scale prove-cluster prove-servers docs docs-serve prove-stores soak bench clean
+.PHONY: help install install-server demo lab docs docs-serve extract status check report schedule query test lint types prove prove-estimates prove-forecast prove-verdicts prove-failures prove-silences prove-pairs prove-time-split prove-rehearsals prove-scale prove-cluster prove-stores prove-week prove-servers soak bench clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -109,6 +109,9 @@ prove-cluster: $(VENV)/.spark  ## half an hour: a Spark standalone cluster, row 
 
 prove-stores: $(READY)  ## ten minutes: a lake in Ceph's gateway and other stores, their faults too; fills docs/stores.md
 	$(VENV)/bin/python -m tests.stores --markdown docs/stores.md $(ARGS)
+
+prove-week: $(READY)  ## a quarter of an hour: a week hour by hour, with kills, crashes, changes and reports; a reader checks each hour
+	$(VENV)/bin/python -m tests.week $(ARGS)
 
 # Debian: apt-get install postgresql postgresql-contrib pgbouncer prometheus; other versions come by npm and pip
 prove-servers: $(READY)  ## half an hour: PostgreSQL 12 to 18, TLS, PgBouncer, standbys, replicas, odd settings; fills docs/servers.md
