@@ -15,6 +15,7 @@ import math
 import os
 import re
 import select
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
@@ -75,7 +76,7 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def ensure_ours(path: Path, columns: Sequence[str], *, overwrite: bool) -> None:
-    """Refuse to replace a file that is not an earlier answer.
+    """Refuse to replace a file that is not an earlier answer, and a place where none can be.
 
     One is known by what a Parquet file says of itself, by the header of a CSV file, and by the keys of a JSON file's first object.
     An empty file holds nothing to lose; a pipe or device is not replaced.
@@ -86,8 +87,15 @@ def ensure_ours(path: Path, columns: Sequence[str], *, overwrite: bool) -> None:
         overwrite: Whoever asks has said so.
 
     Raises:
-        UsageError: It holds something else.
+        UsageError: It holds something else, is a folder, or its folder is not there.
     """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", hint="name a file in it")
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"{path} cannot be written, there is no folder {path.parent}",
+            hint=f"make it: mkdir -p {shlex.quote(str(path.parent))}",
+        )
     if overwrite or not path.is_file() or path.stat().st_size == 0 or _is_ours(path, columns):
         return
     raise UsageError(

@@ -139,6 +139,9 @@ def test_an_answer_replaces_an_earlier_answer_and_nothing_else_unasked(tmp_path)
         with pytest.raises(UsageError, match="no earlier answer"):
             ensure_ours(path, columns, overwrite=False)
         ensure_ours(path, columns, overwrite=True)
+    for path, said in ((tmp_path, "is a folder"), (tmp_path / "none" / "x.csv", "there is no folder")):
+        with pytest.raises(UsageError, match=said):
+            ensure_ours(path, columns, overwrite=True)
 
 
 def test_the_command_leaves_a_file_of_others_alone(lake, tmp_path, capsys):

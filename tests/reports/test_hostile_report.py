@@ -272,7 +272,7 @@ ELEMENTS = {
     "html", "head", "meta", "title", "style", "body", "nav", "main", "section", "header", "footer", "div", "p", "span", "h1", "h2",
     "h3", "b", "i", "u", "s", "a", "em", "small", "code", "pre", "del", "ins", "bdi", "br", "dl", "dt", "dd", "ul", "ol", "li",
     "table", "thead", "tbody", "tr", "th", "td", "details", "summary", "figure", "figcaption", "svg", "g", "defs", "use", "path",
-    "clippath", "pattern", "rect", "text", "tspan",
+    "clippath", "pattern", "rect", "text", "tspan", "abbr",
 }  # fmt: skip
 
 
@@ -287,7 +287,8 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._in_style = tag == "style"
-        if tag not in ELEMENTS:
+        is_our_switch = (tag, attrs) in (("label", [("class", "sa-all")]), ("input", [("type", "checkbox")]))
+        if tag not in ELEMENTS and not is_our_switch:  # it folds a long table away
             self.bent.append(f"<{tag}>")
         for name, value in attrs:
             told = value or ""
@@ -310,7 +311,7 @@ class Page(HTMLParser):
         self._in_style = False
 
     def _odd(self, data: str) -> None:
-        if data.strip().lower() not in ("doctype html", "neighbours", "/neighbours"):
+        if data.strip().lower() not in ("doctype html", "neighbours", "/neighbours", "beside", "/beside"):
             self.bent.append(f"<!{data[:80]}")
 
     handle_comment = handle_decl = handle_pi = unknown_decl = _odd

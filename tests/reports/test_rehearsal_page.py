@@ -332,7 +332,7 @@ def test_a_window_without_runs_says_so(planted: Planted) -> None:
     report = api.rehearsal(
         planted.warehouse, realm=family.realm, family=family.name, version=2, since="2020-01-01", until="2020-01-02"
     )
-    assert "Cannot tell: no run of this strategy is logged in this window" in report.head().text
+    assert "Cannot tell: no run of this strategy is logged in what the lake holds of the window" in report.head().text
     assert "nothing to add up" in report.much().text and text(report)
     assert "Publish" not in report.actions().text and "Rehearse it on another window." in report.actions().text
     assert "No tried run fails." not in text(report) and "The log decides" not in text(report)

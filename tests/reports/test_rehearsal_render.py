@@ -18,7 +18,7 @@ from analytics.findings.replay.run_evidence import definition
 from analytics.lake.lake import Lake
 from analytics.program.edits import edit
 from analytics.reports.render.notebooks import REPORTS
-from analytics.reports.schedule import drafts
+from analytics.reports.schedule import cards, drafts
 from analytics.reports.schedule.definition import read
 from analytics.warehouse.warehouse import Warehouse
 
@@ -127,6 +127,16 @@ def test_a_scheduled_rehearsal_is_due_again_when_its_draft_has_changed(
 
 
 @pytest.mark.usefixtures("forked")
+def lacking(read: Any, day: str) -> Any:
+    """Cards of pages that were made while a day was not in the lake."""
+
+    def lacks(folder: Path) -> Any:
+        card = read(folder)
+        return card and replace(card, missing_days=[day])
+
+    return lacks
+
+
 def test_each_draft_that_has_changed_gets_a_page_and_its_conditions_are_the_commands(
     lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,8 +163,12 @@ def test_each_draft_that_has_changed_gets_a_page_and_its_conditions_are_the_comm
     assert run("2026-07-12") == (1, [("Speed bonus", "up to date")]), "another week, the same draft"
     text = definition.read_text(encoding="utf-8")
     definition.write_text(text.replace("nodes>1", "nodes>100000"))
-    assert run("2026-07-12") == (0, [("Speed bonus", "rendered")]), "another condition, which the page does not answer"
-    assert run("2026-07-13") == (0, [("Speed bonus", "up to date")])
+    # Its window ends with the 11th, which the lake does not hold.
+    assert run("2026-07-12") == (4, [("Speed bonus", "rendered")]), "another condition, which the page does not answer"
+    assert run("2026-07-13") == (4, [("Speed bonus", "up to date")])
+    with monkeypatch.context() as come:
+        come.setattr(cards, "read", lacking(cards.read, "2026-07-10"))
+        assert run("2026-07-13")[1] == [("Speed bonus", "rendered")], "a day that it lacked has come"
     definition.write_text(text)
     other = [replace(one, fingerprint="another") for one in newest_drafts(Warehouse(lake))]
     monkeypatch.setattr(drafts, "newest_drafts", lambda _lake: other)

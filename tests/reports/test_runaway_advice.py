@@ -76,7 +76,8 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> None:
         return SimpleNamespace(html="page", facts=facts, card=SimpleNamespace(state="quiet"))
 
     monkeypatch.setattr(rendering, "render", render)
-    monkeypatch.setattr("analytics.cli.report.alarm", lambda card, fail_on: "")
+    for asked in ("alarm", "unseen"):
+        monkeypatch.setattr(f"analytics.reports.schedule.cards.{asked}", lambda card, fail_on: "")
 
 
 PROGRAM = {

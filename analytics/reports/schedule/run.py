@@ -404,7 +404,8 @@ class _Runner:
         planned = replace(planned, card=replace(planned.card, inputs=inputs))
         if not self.force and is_current(planned, {inputs, fingerprint(planned, self.ledger) if self.lost else inputs}):
             return self._up_to_date(job, planned, planned.target, began)
-        if job.draft and not self.force and (last := shown_already(planned, self.out, job.draft)) is not None:
+        last = shown_already(planned, self.out, job.draft) if job.draft and not self.force else None
+        if last is not None and not self._has_come(last):
             return self._up_to_date(job, planned, last, began)
         words = ""
         try:
@@ -417,16 +418,23 @@ class _Runner:
         _log.info("%s: %s after %.1f s", planned.target.name, card.state, seconds)
         if card.is_failed:
             return Outcome(job, "failed", card, seconds, said=words)
-        # Conditions of a rehearsal are a wish of their own: who writes them wants the job to fail.
-        wanted = "new" if planned.text("fail_on") else job.definition.fail_on
-        fail_on = self.fail_on or wanted
+        fail_on = self._wanted(job, planned)
         return Outcome(job, "rendered", card, seconds, cards.alarm(card, fail_on), unseen=cards.unseen(card, fail_on))
+
+    def _wanted(self, job: Job, planned: Plan) -> str:
+        """When the job shall fail. Conditions of a rehearsal are a wish of their own: who writes them wants it to."""
+        return self.fail_on or ("new" if planned.text("fail_on") else job.definition.fail_on)
+
+    def _has_come(self, page: Path) -> bool:
+        """Whether a day that the page's window lacked is in the lake now: until it is shown, the page cannot tell."""
+        card, held = cards.read(page), {str(record.day) for record in self.ledger}
+        return card is not None and any(day in held for day in card.missing_days if day not in card.lost_days)
 
     def _up_to_date(self, job: Job, planned: Plan, page: Path, began: float) -> Outcome:
         """Nothing to make. Findings were told when they were new; a draft that was refused stays so until it changes."""
         refused = still_refused(page) if planned.text("fail_on") and self.fail_on != "never" else ""
         card = cards.read(page) or planned.card
-        unseen = cards.unseen(card, self.fail_on or job.definition.fail_on)
+        unseen = cards.unseen(card, self._wanted(job, planned))
         return Outcome(job, "up to date", card, time.monotonic() - began, refused, unseen=unseen)
 
     def _render(self, planned: Plan, limit_seconds: float) -> tuple[Card, str]:
