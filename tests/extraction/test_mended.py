@@ -128,7 +128,7 @@ def test_a_query_can_only_read(table, fresh, statement):
     table.extract(fresh)
     [part] = fresh.root.glob("executions/*/*/part.parquet")
     before = part.read_bytes()
-    with pytest.raises(QueryError, match="only read here|only one that reads"):
+    with pytest.raises(QueryError, match=r"only read here|only one that reads"):
         Warehouse(fresh).sql(statement.format(part=part))
     assert part.read_bytes() == before
 

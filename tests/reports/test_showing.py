@@ -364,6 +364,7 @@ def test_a_report_and_its_facts_show_the_verdict_and_what_to_ask_next(opened: Op
         case _:
             report = analytics.rehearsal(opened, **strategy, version=3, **window)
     verdict = report.head()
+    assert repr(verdict) == verdict.text  # at Python's own prompt
     notebook = "post_mortem" if kind == "against" else kind
     cells = nbformat.read(Path(analytics.__file__).parents[1] / "notebooks" / f"{notebook}.ipynb", 4).cells
     sections = [name for cell in cells for name in re.findall(r"^report\.(\w+)\(\)$", cell.source)]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from analytics import sql
 from analytics.errors import UsageError
+from analytics.lake import ledger_columns
 from analytics.reports import charts
 from analytics.reports.charts.theme import inline_svg, responsive
 from analytics.reports.explore.lake_folder import tenant_of
@@ -68,8 +69,12 @@ class Asked:
         return int(found)
 
     def window(self) -> Window:
-        """The window; without one the lake's last days."""
-        days = [record.day for record in self.lake.records() if record.day]
+        """The window; without one the last days that hold rows, for days without any are extracted, too."""
+        days = [
+            record.day
+            for record in self.lake.records()
+            if record.day and any(rows for _, rows, *_ in ledger_columns.sizes(record))
+        ]
         end = self.until or (
             Window.parse(max(days), max(days) + ONE_DAY).until if days else Window.parse(None, None).until
         )

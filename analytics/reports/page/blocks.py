@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from html import unescape
 from importlib import resources
@@ -38,7 +38,7 @@ Kind: TypeAlias = Literal["head", "body", "foot", "style", "answer"]
 Body: TypeAlias = "Block | Inline | Iterable[Body]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Block:
     """A finished piece of a page.
 
@@ -49,7 +49,7 @@ class Block:
     """
 
     html: Markup
-    text: str = field(repr=False)
+    text: str
     kind: Kind = "body"
 
     @property
@@ -65,6 +65,10 @@ class Block:
         shown = sheet + self.in_page
         facts: dict[str, Any] = {} if self.kind == "style" else {"text/html": {"analytics": {"block": self.kind}}}
         return {"text/html": shown, "text/plain": self.text}, facts
+
+    def __repr__(self) -> str:
+        """What Python's own prompt shows."""
+        return self.text
 
 
 @cache
