@@ -224,7 +224,7 @@ OF_MANY = ("mine.ipynb", ["report", "run"], 4)  # what it was forked from, and w
     ("report", "words", "processes", "everybody"),
     [
         (*ALONE, False),
-        (*WITH_KERNEL, False),
+        pytest.param(*WITH_KERNEL, False, marks=pytest.mark.long),
         (*WITH_KERNEL, True),
         (*OF_MANY, True),
         # Of who is asked, and of how many there are, each is above.
@@ -344,8 +344,16 @@ if "analytics.reports.render.{module}" in sys.orig_argv:
 """Begins with every Python of the test: this process stands still while it imports."""
 
 
-@pytest.mark.parametrize(("words", "module"), [(["report"], "worker"), (["report", "run"], "warm")])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("words", "module", "number"),
+    [
+        (["report"], "worker", signal.SIGINT),
+        (["report", "run"], "warm", signal.SIGTERM),
+        # Of each way to begin and each signal one is above.
+        pytest.param(["report"], "worker", signal.SIGTERM, marks=pytest.mark.long),
+        pytest.param(["report", "run"], "warm", signal.SIGINT, marks=pytest.mark.long),
+    ],
+)
 def test_a_report_that_is_asked_to_end_while_it_imports_ends_and_says_no_more_than_that(
     lake: Lake, tmp_path: Path, words: list[str], module: str, number: signal.Signals
 ) -> None:
