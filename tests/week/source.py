@@ -79,13 +79,13 @@ class Source:
         return self.do(text, [hour, hour - timedelta(days=1)])
 
     def crash(self, patience: float = 20) -> bool:
-        """The process that serves a run is killed as soon as there is one, which throws everybody out; whether there was."""
+        """The process that serves a run is killed once it has begun, which throws everybody out; whether there was one."""
         until = time.monotonic() + patience
         with psycopg.connect(self.url, autocommit=True) as connection:
             while time.monotonic() < until:
                 found = connection.execute(
                     "select pid from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend' "
-                    "and query ilike 'copy %'"
+                    "and backend_xmin is not null"
                 ).fetchone()
                 if found:
                     os.kill(found[0], signal.SIGKILL)
