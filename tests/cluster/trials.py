@@ -26,7 +26,7 @@ from tests.parity import differences
 QUERY = "cost_by_strategy"
 TIMES = 3_000
 """Each node of the lake is counted so many times: long enough to be killed in the middle of."""
-COUNT = f"select count(*) as some, sum(nodes.position) as places from nodes, range({TIMES}) as again"
+COUNT = f"select count(*) as some, sum(nodes.seq) as places from nodes, range({TIMES}) as again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def _join(session: Any, warehouse: Warehouse, folder: Path) -> tuple[str, bool]:
     found = session.sql(statement).toArrow()
     found_plans = session.table(
         "plans"
-    ).toArrow()  # what was written, as Spark reads it; DuckDB may not open other files
+    ).toArrow()  # what was written, as Spark reads it: DuckDB may not open other files
     with duckdb.connect() as connection:
         connection.register("plans", found_plans)
         connection.register(
@@ -116,7 +116,7 @@ def _in_python(session: Any, warehouse: Warehouse) -> tuple[str, bool]:
 
 def _killed(session: Any, warehouse: Warehouse, kill: Callable[[], None]) -> tuple[str, bool]:
     """Kill while tasks run."""
-    nodes = warehouse.connection.sql("select count(*) as some, sum(position) as places from nodes").fetchall()[0]
+    nodes = warehouse.connection.sql("select count(*) as some, sum(seq) as places from nodes").fetchall()[0]
     answered: list[Any] = []
 
     def ask() -> None:
