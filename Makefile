@@ -104,7 +104,7 @@ prove-rehearsals: $(READY)  ## a quarter of an hour: what drafts would have paid
 prove-scale: $(VENV)/.spark  ## twenty minutes: a bucket's faults, Spark row for row, a report by many processes; fills docs/scale.md
 	$(VENV)/bin/python -m tests.scale --markdown docs/scale.md $(ARGS)
 
-prove-cluster: $(VENV)/.spark  ## half an hour: a Spark standalone cluster, row for row, and killed; fills docs/spark.md
+prove-cluster: $(VENV)/.spark  ## ten minutes: a Spark standalone cluster, row for row, and killed; fills docs/spark.md
 	$(VENV)/bin/python -m tests.cluster --markdown docs/spark.md $(ARGS)
 
 prove-stores: $(READY)  ## ten minutes: a lake in Ceph's gateway and other stores, their faults too; fills docs/stores.md
