@@ -8,8 +8,8 @@
 #           is still refused.
 # Source:   tried here; github.com/ceph/ceph/pull/63348 takes the quotes away in a later release
 #
-# Fails where what is seen has changed. Needs Debian 12 and root (apt-get downloads; nothing is installed), and leaves nothing
-# behind: one monitor, one OSD in memory and one gateway run on the loopback out of a temporary folder.
+# Fails where what is seen has changed. Needs Debian 12 and root; apt-get refreshes its lists and downloads, and installs
+# nothing. One monitor, one OSD in memory and one gateway run on the loopback out of a temporary folder.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'kill -9 $(jobs -p) 2>/dev/null || true; wait 2>/dev/null; rm -rf "$folder"' EXIT

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from analytics.findings.shown import ShownInquiry
 from analytics.reports import page
 from analytics.reports.page import Block
 
 
-class ShownReport:
+class ShownReport(ABC):
     """A report that shows its verdict and its sections."""
 
     SECTIONS: ClassVar[Sequence[str]] = ()
     """Names of the methods, in the order of the page."""
 
+    @abstractmethod
     def head(self) -> Block:
         """The verdict."""
-        raise NotImplementedError
 
     def _sections(self) -> dict[str, str]:
         return {f"{name}()": _first_line(getattr(type(self), name)) for name in self.SECTIONS}
@@ -32,11 +33,6 @@ class ShownReport:
         return _html(_block(self.head(), "report", self._sections()))
 
 
-class _HasHead(Protocol):
-    def head(self) -> Block:
-        """The verdict."""
-
-
 @dataclass(frozen=True, slots=True)
 class InquiryWords:
     """What the facts of a report show: its verdict, and their own names.
@@ -46,7 +42,7 @@ class InquiryWords:
         inquiry: The facts.
     """
 
-    report: _HasHead
+    report: ShownReport
     inquiry: ShownInquiry
 
     @property

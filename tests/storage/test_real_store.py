@@ -106,7 +106,7 @@ def test_a_listing_shows_what_has_just_been_written_and_nothing_that_was_removed
     for number in range(0, count, 2):
         writer.remove(f"folder/{number}")
         assert f"{number}" not in listed()
-    record_property("store", (f"{count} objects written, {count // 2} removed, a listing after each", "never late"))
+    record_property("store", (f"{count} objects written, {count // 2} removed, a listing after each", "none was late"))
 
 
 def test_more_objects_than_a_listing_gives_at_once_are_all_seen(prefix: str, record_property: Record) -> None:

@@ -111,7 +111,7 @@ class Week:
             76: (self._drop_old,),
             90: (self._set_clock_back,),
             102: (self._set_clock_right,),
-            110: (self._edit_program,),
+            110: (self._describe_program,),
             124: (self._expire,),
             140: (self._crash,),
             150: (self._kill_report,),
@@ -160,13 +160,13 @@ class Week:
         self._prefix = ()
         return "this machine's clock is right"
 
-    def _edit_program(self, hour: datetime) -> str:
+    def _describe_program(self, hour: datetime) -> str:
         self.source.do(
-            """update strategydefinition set description = 'edited in place', updated_at = %s, "astJson" = "astJson"
+            """update strategydefinition set description = 'described anew', updated_at = %s
             where id = (select id from strategydefinition order by id limit 1)""",
             [hour],
         )
-        return "a program is edited in place"
+        return "a program is described anew, in place"
 
     def _expire(self, hour: datetime) -> str:
         before = (hour - 3 * DAY).date().isoformat()

@@ -1,5 +1,5 @@
 -- How many logged ok runs of one version have entries, day by day, before the window and in it.
--- Grain: UTC day, is_recent. Parameters as in profile_sample.
+-- Grain: UTC day, is_recent. Parameters as in profile_runs.
 select day, created_at >= $recent::timestamptz as is_recent, count(*) as logged_count
   from executions
  where realm_id is not distinct from $realm
