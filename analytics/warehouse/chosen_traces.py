@@ -162,9 +162,13 @@ def _of_file(lake: Warehouse, name: str, programs: Collection[str], wanted: pa.A
             for batch in file.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=list(_TEXTS), use_threads=False):
                 [traces] = batch.columns
                 own = is_wanted.slice(at, len(traces))
-                here = pc.and_(own, traces.is_valid())
-                yield _Part(ids.slice(at, len(traces)).filter(here), _few(traces.filter(here))), own.true_count
+                if own.true_count:
+                    here = pc.and_(own, traces.is_valid())
+                    yield _Part(ids.slice(at, len(traces)).filter(here), _few(traces.filter(here))), own.true_count
                 at += len(traces)
+                # Rows lie by strategy: behind the last wanted one come others' alone.
+                if not is_wanted.slice(at).true_count:
+                    break
 
 
 def _coded_type() -> pa.DataType:

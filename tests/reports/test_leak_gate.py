@@ -113,6 +113,12 @@ def test_a_short_id_counts_where_users_are_named_and_a_long_one_though_it_was_sh
         leak_gate.check(folder, forbidden(users=USERS))
 
 
+def test_an_id_is_found_behind_longer_ids_that_hold_it(folder):
+    put(folder, "report.html", "u-00841bc, xu-00841b, u-00841b-west, a.u-00841b and u-00841b.")
+    with pytest.raises(ReportError, match="a raw user id"):
+        leak_gate.check(folder, forbidden(users=USERS))
+
+
 @pytest.mark.parametrize(
     "said",
     [

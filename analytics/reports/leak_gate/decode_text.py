@@ -14,6 +14,8 @@ from typing import Any
 _WORD = re.compile(r"\w+")
 LONG = re.compile(r"(?<![\w-])(?=[\w-]*\d)[\w-]{8,80}(?![\w-])")
 """What may be the id of a run or a strategy."""
+_BEGINS, _ENDS = re.compile(r"(?<!\w)(?<!\w[-.@])"), re.compile(r"(?!\w|[-@.]\w)")
+"""No id goes on there. In one pattern with the letters of an id they would be asked at every letter of a page, for each id."""
 _HEAD = 40
 """A page shortens long names; so many of their letters are there."""
 _FEW = 50
@@ -35,9 +37,12 @@ class Key:
 
     def at(self, text: str) -> int:
         """Where it stands as an id of its own, not as a part of a longer one; -1 where it does not."""
-        after = "" if self.is_cut else r"(?!\w|[-@.]\w)"
-        match = re.search(rf"(?<!\w)(?<!\w[-.@]){re.escape(self.text)}{after}", text)
-        return match.start() if match else -1
+        at = text.find(self.text)
+        while at >= 0:
+            if _BEGINS.match(text, at) and (self.is_cut or _ENDS.match(text, at + len(self.text))):
+                return at
+            at = text.find(self.text, at + 1)
+        return -1
 
 
 def key(name: str) -> Key | None:
