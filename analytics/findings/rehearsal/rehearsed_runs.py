@@ -13,7 +13,7 @@ from analytics.findings.post_mortem.groups import Group
 from analytics.findings.replay.replay_run import Inputs, Replayer, ReplayOutcome, read_inputs, wraps
 from analytics.findings.replay.run_evidence import Definition, past_definitions
 from analytics.findings.replay.says_same import says_same
-from analytics.findings.replay.trace_variants import MOST_RECORDED, find_variants
+from analytics.findings.replay.trace_variants import find_variants
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -191,10 +191,8 @@ class RunInputs:
             return "its rows are of several versions"
         if not quota:
             return "fewer runs are tried than there are versions"
-        # What is kept beside the variants is of use only where it is all that is tried; else the log is read for it.
-        kept = quota if quota <= MOST_RECORDED else 0
         looked_at = min(1.0, max(_LEAST_LOOKED_AT, _LOOKED_AT * quota) / group.paid_count)
-        variants = find_variants(self._lake, self._realm, group, part=self._part, most=kept, looked_at=looked_at)
+        variants = find_variants(self._lake, self._realm, group, part=self._part, most=quota, looked_at=looked_at)
         if variants is None:
             return "its definition is not in the lake"
         if variants.doubt:
