@@ -19,7 +19,7 @@ from analytics.warehouse.warehouse import Warehouse
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from analytics.estimates.arrays import Ints
+    from analytics.estimates.arrays import Bools, Ints
 
 COLUMNS: Final = ("node_id", "type", "branch", "value")
 _TEXTS: Final = tuple(f"trace.list.element.{name}" for name in COLUMNS)
@@ -58,27 +58,30 @@ class SomeTraces:
     lengths: Ints
 
 
-def by_arrow(lake: Warehouse, of: ProgramRuns, ids: pa.Array) -> Iterator[SomeTraces]:
+def by_arrow(lake: Warehouse, of: ProgramRuns, ids: pa.Array, is_wanted: Bools) -> Iterator[SomeTraces]:
     """From the files.
 
     Args:
         lake: Where they are, on a disk.
         of: Whose runs.
         ids: Of the runs, each once.
+        is_wanted: Of which of them; the others' traces are no lists that can be given back.
 
     Raises:
         LookupError: Not each of the runs was found once, or the lake is on no disk.
         OSError, pyarrow.ArrowException: A file cannot be read.
     """
+    import numpy as np
+
     if local_path(lake.lake.root) is None:
         raise LookupError("the lake is in a bucket")
     left, at = len(ids), 0
     for name in file_names(lake, {(of.realm, day) for day in of.days}):
         if not left:
             break
-        for traces, count in _of_file(lake, name, of.strategy_id, ids, at):
-            left -= count
-            yield traces
+        for traces, places in _of_file(lake, name, of.strategy_id, ids, at):
+            left -= int((places >= 0).sum())
+            yield _wanted(traces, np.where(is_wanted[places], places, -1))
         at = len(ids) - left
     if left:
         raise LookupError(f"{left} runs are in none of the files, or in several")
@@ -99,8 +102,8 @@ def by_duckdb(lake: Warehouse, of: ProgramRuns, ids: pa.Array) -> Iterator[SomeT
         yield _wanted(batch.column("trace"), _places(batch.column("execution_id"), ids))
 
 
-def _of_file(lake: Warehouse, name: str, program: str, ids: pa.Array, begin: int) -> Iterator[tuple[SomeTraces, int]]:
-    """The traces in one file, and how many of the runs were beside them, those without a trace too.
+def _of_file(lake: Warehouse, name: str, program: str, ids: pa.Array, begin: int) -> Iterator[tuple[pa.Array, Ints]]:
+    """The traces in one file, some at a time, and where each of their runs stands among those asked for; -1 where it does not.
 
     Args:
         lake: Where it is.
@@ -130,8 +133,8 @@ def _of_file(lake: Warehouse, name: str, program: str, ids: pa.Array, begin: int
                 [traces] = batch.columns
                 here = places[at : at + len(traces)]
                 at += len(traces)
-                if count := int((here >= 0).sum()):
-                    yield _wanted(traces, here), count
+                if (here >= 0).any():
+                    yield traces, here
 
 
 def _places(some: pa.Array, ids: pa.Array) -> Ints:

@@ -198,7 +198,8 @@ class RunInputs:
         if variants.doubt:
             return variants.doubt
         read = _as_many(read_inputs(self._lake, variants, most=quota), group.paid_count, self._part)
-        inputs = _at_most(read, quota)
+        # What was kept beside the variants has been read.
+        inputs = replace(_at_most(read, quota), variants=replace(variants, kept=None))
         return inputs if len(inputs.rows) else "no run of it has a trace that fits its program"
 
     def _tried(self, label: str, inputs: Inputs, program: Definition, beside: Definition | None) -> pd.DataFrame:

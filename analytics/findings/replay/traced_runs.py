@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 REPEATED: Final = ("case_name", "external_game_id", "external_task_id", "external_user_id", "parent_strategy_id")
 """Texts that many runs share."""
-OF_RUN: Final = ("lot", "run_weight", "is_whole", "is_extend", "is_kept")
+OF_RUN: Final = ("lot", "run_weight", "is_whole", "is_extend", "is_regular", "is_kept")
 """Columns of ``variant_runs`` that nobody asks for again, but for the first."""
 
 
@@ -63,9 +63,9 @@ def read_traced_runs(lake: Warehouse, asked: Mapping[str, Any], shapes: TraceSha
     statement = sql.text("variants", "variant_runs")
     runs = lake.sql(statement, **asked, only_kept=only_kept).to_arrow_table().combine_chunks()
     of = ProgramRuns(asked["realm"], asked["strategy"], asked["version"], _days(runs))
-    ids = runs["execution_id"].combine_chunks()
+    ids, is_regular = runs["execution_id"].combine_chunks(), runs["is_regular"].to_numpy().astype(bool)
     try:
-        return _gathered(runs, by_arrow(lake, of, ids), shapes)
+        return _gathered(runs, by_arrow(lake, of, ids, is_regular), shapes)
     except (pa.ArrowException, LookupError, OSError):
         return lake.ask(lambda: _gathered(runs, by_duckdb(lake, of, ids), shapes))
 

@@ -1,5 +1,5 @@
--- The logged runs of one version that may have left a trace which a typed list can give back, with all but the trace.
--- Grain: logged run, in no order.
+-- The logged runs of one version, with all but the trace: is_regular where a typed list can give that back, if there is one.
+-- Grain: logged run, in no order. All rows of whole days mostly come as they lie in the files, so irregular ones are not left out.
 -- $realm varchar: tenant; NULL is the NULL realm. $strategy varchar, $version integer: the version.
 -- $since, $until timestamptz: half-open window of created_at.
 -- $part double: part of the drawn runs to take, an even one by a hash of their ids.
@@ -11,7 +11,8 @@ select execution_id, created_at, sample_weight, sampled, points, case_name, exte
        case when status = 'ok' and sampled then sample_weight / $part::double else sample_weight end as run_weight,
        status = 'ok' and coalesce(notes, '') not like 'trace truncated: %'                  as is_whole,
        coalesce(strategy_type = 'DSL_EXTEND', false)                                        as is_extend,
-       coalesce(status = 'ok' and isfinite(points) and lot < 1000000 * $kept::double, false) as is_kept
+       trace_irregular is null                                                              as is_regular,
+       coalesce(is_regular and status = 'ok' and isfinite(points) and lot < 1000000 * $kept::double, false) as is_kept
   from executions
  where realm_id is not distinct from $realm
    and strategy_id = $strategy
@@ -19,6 +20,5 @@ select execution_id, created_at, sample_weight, sampled, points, case_name, exte
    and day between ($since::timestamptz)::date and ($until::timestamptz)::date
    and created_at >= $since::timestamptz
    and created_at <  $until::timestamptz
-   and trace_irregular is null
    and case when $only_kept::boolean then is_kept
             else status <> 'ok' or not sampled or lot < 1000000 * $part::double end
