@@ -137,7 +137,7 @@ class RunInputs:
         self._quotas = quotas(self._logged, most)
         self._share = min(1.0, most / max(1, sum(self._logged.values())))
         self._read: dict[str, Inputs | str] = {}
-        self._own: dict[str, Outcomes] = {}
+        self._own: dict[str, tuple[list[ReplayOutcome], Ints]] = {}  # a column each would be as much as all rows
 
     def tried(self, program: Definition, beside: Definition | None = None) -> RehearsedRuns:
         """Try a program on the runs of each version.
@@ -168,9 +168,9 @@ class RunInputs:
                     int((group.rows["status"] == "ok").sum()) - self._logged[label],
                 )
             )
-        columns = [*_COLUMNS, *_TRIED]
-        rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-        return RehearsedRuns(rows[columns], tuple(versions), self._share)
+        # In the order of these columns already: picking them would copy a million rows.
+        rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*_COLUMNS, *_TRIED])
+        return RehearsedRuns(rows, tuple(versions), self._share)
 
     def _inputs(self, label: str, group: Group, programs: Iterable[Definition]) -> Inputs | str:
         """What a version's runs read, or why that is not known, or is of no use to these programs."""
@@ -244,8 +244,8 @@ class RunInputs:
         """What the program that ran makes of its own runs, as far as their traces tell."""
         if label not in self._own:
             # These runs did not fail, whatever a cut trace lacks.
-            self._own[label] = Outcomes.of(*Replayer(inputs.variants.definition, inputs).all())
-        return self._own[label]
+            self._own[label] = Replayer(inputs.variants.definition, inputs).all()
+        return Outcomes.of(*self._own[label])
 
     def _outcomes(self, label: str, inputs: Inputs, program: Definition) -> Outcomes:
         """What a program makes of the runs: of the one that ran the log tells it, however much a cut trace leaves out."""
