@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
@@ -155,6 +156,7 @@ def _is_false(texts: pa.Array) -> Bools:
     return found
 
 
+@lru_cache(100_000)
 def _hash(name: str, text: str | None) -> int:
     told = b"" if text is None else text.encode("utf-8", "surrogatepass")
     return int.from_bytes(
