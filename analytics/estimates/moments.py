@@ -218,18 +218,21 @@ def _moments(
     """
     y, w = rows.values, rows.weights
     drawn, less = _drawn(w, process), w if process else w - 1
-    square = w * less * residuals**2
-    alike = _kish(w if process else w[w > 1])
+    squared = residuals**2
+    square = w * less * squared
+    is_drawn = w > 1
+    left_to_chance = w if is_drawn.all() else w[is_drawn]  # a copy of a million weights costs as much as their sum
+    alike = _kish(w if process else left_to_chance)
     return Moments(
         rows.unit,
         value,
         variance=float(square.sum()) * correction,
         third=float((square * residuals * (w if process else w - 2)).sum()),
         shared=float((square * residuals * less).sum()),
-        fourth=float((square * residuals**2 * less**2).sum()),
+        fourth=float((square * squared * less**2).sum()),
         drawn=drawn,
         drawn_alike=alike,
-        unseen=_unseen(w, alike, process),
+        unseen=unseen_part(alike, float(left_to_chance.sum()), len(left_to_chance), float(w.sum()), process=process),
         runs=runs,
         count=len(y),
         effective_count=_kish(w) if drawn else math.inf,
@@ -247,11 +250,6 @@ def _kish(w: Floats) -> float:
     if len(w) == 0 or (w == w[0]).all():
         return float(len(w))
     return float(w.sum()) ** 2 / float((w**2).sum())
-
-
-def _unseen(w: Floats, alike: float, process: bool) -> float:
-    is_drawn = w > 1
-    return unseen_part(alike, float(w[is_drawn].sum()), int(is_drawn.sum()), float(w.sum()), process=process)
 
 
 def unseen_part(alike: float, weight: float, rows: int, whole: float, *, process: bool) -> float:
@@ -277,7 +275,8 @@ def _usable(values: ArrayLike, weights: ArrayLike) -> _Rows:
 
     y, w = np.asarray(values, dtype=float), np.asarray(weights, dtype=float)
     usable = np.isfinite(y) & (w >= 1)
-    y, w = y[usable], w[usable]
+    if not usable.all():
+        y, w = y[usable], w[usable]
     unit = float(np.abs(y).max()) if len(y) else 1.0
     if unit == 0 or 1e-60 < unit < 1e60:
         return _Rows(y, w, 1.0)

@@ -102,12 +102,7 @@ def _read(lake: Warehouse, chosen: Sequence[ChosenRuns]) -> list[_Part] | None:
         return None
     wanted = pa.chunked_array([chunk for one in chosen for chunk in one.ids.chunks], pa.string()).combine_chunks()
     programs = {one.strategy_id for one in chosen}
-    days = {day_directory(day) for one in chosen for day in one.days}
-    places = {(realm_directory(one.realm), day_directory(day)) for one in chosen for day in one.days}
-    folders = {name: Path(name).parent for name in lake.files["executions"]}
-    names = [name for name, folder in folders.items() if folder.name in days]
-    # A run may lie in another file than its own partition's: where it is not there, the others are looked into, too.
-    names.sort(key=lambda name: (folders[name].parent.name, folders[name].name) not in places)
+    names = file_names(lake, {(one.realm, day) for one in chosen for day in one.days})
     found: list[_Part] = []
     left = len(wanted)
     try:
@@ -120,6 +115,20 @@ def _read(lake: Warehouse, chosen: Sequence[ChosenRuns]) -> list[_Part] | None:
     except (pa.ArrowException, KeyError, OSError):
         return None
     return None if left else found
+
+
+def file_names(lake: Warehouse, partitions: Collection[tuple[str | None, date]]) -> list[str]:
+    """Files of the days of some partitions: a run may lie in another one than its own partition's, which stand first.
+
+    Args:
+        lake: Where the files are.
+        partitions: Tenant and day.
+    """
+    days = {day_directory(day) for _, day in partitions}
+    places = {(realm_directory(realm), day_directory(day)) for realm, day in partitions}
+    folders = {name: Path(name).parent for name in lake.files["executions"]}
+    names = [name for name, folder in folders.items() if folder.name in days]
+    return sorted(names, key=lambda name: (folders[name].parent.name, folders[name].name) not in places)
 
 
 def _of_parts(parts: Sequence[_Part], chosen: ChosenRuns) -> pa.Array:
@@ -150,7 +159,7 @@ def _of_file(lake: Warehouse, name: str, programs: Collection[str], wanted: pa.A
 
     with pq.ParquetFile(readable(lake.lake.place(name)), read_dictionary=list(_TEXTS), pre_buffer=False) as file:
         for group in range(file.num_row_groups):
-            if not _may_hold(file, group, programs):
+            if not may_hold(file, group, programs):
                 continue
             ids = file.read_row_group(group, columns=["execution_id"], use_threads=False)[
                 "execution_id"
@@ -188,8 +197,14 @@ def _few(traces: pa.Array) -> pa.Array:
     return pa.ListArray.from_arrays(traces.offsets, pa.StructArray.from_arrays(fields, names=list(_NAMES)))
 
 
-def _may_hold(file: pq.ParquetFile, group: int, programs: Collection[str]) -> bool:
-    """Whether a part of a file may hold runs of these programs; small files do not say."""
+def may_hold(file: pq.ParquetFile, group: int, programs: Collection[str]) -> bool:
+    """Whether a part of a file may hold runs of these programs; small files do not say.
+
+    Args:
+        file: The file.
+        group: Number of the part.
+        programs: Ids of their versions.
+    """
     columns = file.metadata.row_group(group)
     at = file.schema_arrow.get_field_index("strategy_id")  # as in the file's own list: no column before it has parts
     told = columns.column(at).statistics

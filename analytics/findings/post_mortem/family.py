@@ -244,7 +244,7 @@ def _order(table: pa.Table) -> npt.NDArray[np.int64] | None:
     if len(tied) and "execution_id" in table.column_names:
         ids = table["execution_id"].take(order[tied]).to_pylist()
         order[tied] = order[tied][np.lexsort((np.array(ids, dtype=object), time[order[tied]]))]
-    return order
+    return None if (order[1:] > order[:-1]).all() else order
 
 
 def labels_of(rows: pd.DataFrame, family: Family) -> pd.Categorical:

@@ -26,6 +26,7 @@ from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
     from numpy.typing import NDArray
 
 STRAGGLERS = 2
@@ -415,8 +416,15 @@ def _read_places(lake: Warehouse, side: Variants, positions: Sequence[int]) -> l
             wanted[variant.key] = [entries.get(position) for position in positions]
     share = min(1.0, _MOST / max(1, side.logged_count))
     table = read(lake, side, wanted, share=share)
-    columns = [table[f"field_{place}"].to_pylist() for place in range(max(map(len, wanted.values()), default=0))]
+    columns = [_listed(table[f"field_{place}"]) for place in range(max(map(len, wanted.values()), default=0))]
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _listed(column: pa.ChunkedArray) -> list[str | None]:
+    """Texts in a dictionary, each of which becomes one object."""
+    coded = column.combine_chunks()
+    texts = [*coded.dictionary.to_pylist(), None]
+    return [texts[number] for number in coded.indices.fill_null(-1).to_numpy().tolist()]
 
 
 def compared_values(old: Sequence[str | None], new: Sequence[str | None]) -> ValueChange | None:

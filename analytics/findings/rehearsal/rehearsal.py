@@ -385,10 +385,14 @@ class Rehearsal(ShownInquiry):
         return [UserRows(str(user), int(counts[user]), float(gains[user])) for user in [*winners, *losers]]
 
     def _parts(self, of: np.ndarray, names: object) -> Iterator[Totals]:
+        import pandas as pd
+
         rows = self._decided
         points, would, weight = (rows[name].to_numpy(float) for name in ("points", "low", "weight"))
+        numbers, known = pd.factorize(of)  # a million names are compared as numbers; None is -1
+        at = {name: number for number, name in enumerate(known)}
         for name in names:  # type: ignore[attr-defined]
-            inside = np.asarray(of == name) if name is not None else np.array([one is None for one in of])
+            inside = numbers == at.get(name, -1)
             paid, then = (total_of(np.where(inside, values, 0.0), weight) for values in (points, would))
             yield Totals(name, int(inside.sum()), paid, then, self._beyond(inside))
 

@@ -13,7 +13,7 @@ from analytics.findings.post_mortem.groups import Group
 from analytics.findings.replay.replay_run import Inputs, Replayer, ReplayOutcome, read_inputs, wraps
 from analytics.findings.replay.run_evidence import Definition, past_definitions
 from analytics.findings.replay.says_same import says_same
-from analytics.findings.replay.trace_variants import MOST_RECORDED, find_variants
+from analytics.findings.replay.trace_variants import find_variants
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class RunInputs:
         self._quotas = quotas(self._logged, most)
         self._share = min(1.0, most / max(1, sum(self._logged.values())))
         self._read: dict[str, Inputs | str] = {}
-        self._own: dict[str, Outcomes] = {}
+        self._own: dict[str, tuple[list[ReplayOutcome], Ints]] = {}  # a column each would be as much as all rows
 
     def tried(self, program: Definition, beside: Definition | None = None) -> RehearsedRuns:
         """Try a program on the runs of each version.
@@ -168,9 +168,9 @@ class RunInputs:
                     int((group.rows["status"] == "ok").sum()) - self._logged[label],
                 )
             )
-        columns = [*_COLUMNS, *_TRIED]
-        rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-        return RehearsedRuns(rows[columns], tuple(versions), self._share)
+        # In the order of these columns already: picking them would copy a million rows.
+        rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*_COLUMNS, *_TRIED])
+        return RehearsedRuns(rows, tuple(versions), self._share)
 
     def _inputs(self, label: str, group: Group, programs: Iterable[Definition]) -> Inputs | str:
         """What a version's runs read, or why that is not known, or is of no use to these programs."""
@@ -191,16 +191,15 @@ class RunInputs:
             return "its rows are of several versions"
         if not quota:
             return "fewer runs are tried than there are versions"
-        # What is kept beside the variants is of use only where it is all that is tried; else the log is read for it.
-        kept = quota if quota <= MOST_RECORDED else 0
         looked_at = min(1.0, max(_LEAST_LOOKED_AT, _LOOKED_AT * quota) / group.paid_count)
-        variants = find_variants(self._lake, self._realm, group, part=self._part, most=kept, looked_at=looked_at)
+        variants = find_variants(self._lake, self._realm, group, part=self._part, most=quota, looked_at=looked_at)
         if variants is None:
             return "its definition is not in the lake"
         if variants.doubt:
             return variants.doubt
         read = _as_many(read_inputs(self._lake, variants, most=quota), group.paid_count, self._part)
-        inputs = _at_most(read, quota)
+        # What was kept beside the variants has been read.
+        inputs = replace(_at_most(read, quota), variants=replace(variants, kept=None))
         return inputs if len(inputs.rows) else "no run of it has a trace that fits its program"
 
     def _tried(self, label: str, inputs: Inputs, program: Definition, beside: Definition | None) -> pd.DataFrame:
@@ -245,8 +244,8 @@ class RunInputs:
         """What the program that ran makes of its own runs, as far as their traces tell."""
         if label not in self._own:
             # These runs did not fail, whatever a cut trace lacks.
-            self._own[label] = Outcomes.of(*Replayer(inputs.variants.definition, inputs).all())
-        return self._own[label]
+            self._own[label] = Replayer(inputs.variants.definition, inputs).all()
+        return Outcomes.of(*self._own[label])
 
     def _outcomes(self, label: str, inputs: Inputs, program: Definition) -> Outcomes:
         """What a program makes of the runs: of the one that ran the log tells it, however much a cut trace leaves out."""

@@ -54,7 +54,7 @@ def read_inputs(lake: Warehouse, variants: Variants, *, most: int = MOST_RECORDE
     wanted = {variant.key: [reads.get(key) for key in fields] for variant, reads in zip(used, places, strict=True)}
     logged = sum(variant.logged_count for variant in used)
     share = min(1.0, most / logged) if logged else 1.0
-    table = read(lake, variants, wanted, share=share, only_fields=True)
+    table = read(lake, variants, wanted, share=share)
     coded = [table[f"field_{place}"].combine_chunks() for place in range(len(fields))]
     table = table.drop([f"field_{place}" for place in range(len(fields))])
     numbers = [column.indices.fill_null(-1).to_numpy() for column in coded]

@@ -15,7 +15,6 @@ from analytics.findings.post_mortem.groups import Group
 from analytics.findings.replay.paired import Moved, mean_of, moved_cases, relative, total_of, widened
 from analytics.findings.replay.replay_run import (
     Inputs,
-    PaidRun,
     Replayer,
     ReplayOutcome,
     read_inputs,
@@ -69,6 +68,7 @@ def running_total(times: pd.Series, values: pd.Series, weights: pd.Series, total
 _MOST_USERS = 5
 _MOST_CASES = 100
 """An author may give every run a case of its own."""
+_NO_TEXT = object()
 _LEFT_OUT = 0.05
 """Share of the runs that may be left out for the rest to stand for all."""
 _NEAR = 1e-9
@@ -201,16 +201,25 @@ def replayed(
     inputs = read_inputs(lake, variants, most=most)
     if not len(inputs.rows):
         return None
-    own, other = Replayer(variants.definition, inputs), Replayer(program, inputs)
-    results: list[ReplayOutcome] = []
-    own_count = own_wrong_count = 0
-    for values, run in zip(inputs.values, PaidRun.of(inputs.rows), strict=True):
-        again = own.run(run, values)
-        is_same = again.low == again.high == run.points and again.case_name == run.case_name
-        own_count += is_same
-        own_wrong_count += not is_same and again.missing is None
-        results.append(other.run(run, values))
+    own_count, own_wrong_count = _given_again(variants.definition, inputs)
+    found, numbers = Replayer(program, inputs).all()
+    results = [found[number] for number in numbers.tolist()]
     return _summed(inputs, label, results, own_count, own_wrong_count)
+
+
+def _given_again(program: Definition, inputs: Inputs) -> tuple[int, int]:
+    """Runs whose points and case their own program gives again, and runs for which it gives others."""
+    found, numbers = Replayer(program, inputs).all()
+    low, high = (np.array([getattr(one, end) for one in found], dtype=float)[numbers] for end in ("low", "high"))
+    # A case that is no text is none that the log can hold.
+    names = [one.case_name if one.case_name is None or isinstance(one.case_name, str) else _NO_TEXT for one in found]
+    cases, known = np.empty(len(found), dtype=object), np.array([one.missing is None for one in found], dtype=bool)
+    cases[:] = names
+    paid = np.empty(len(inputs.rows), dtype=object)
+    paid[:] = [name if isinstance(name, str) else None for name in inputs.rows["case_name"].tolist()]
+    points = inputs.rows["points"].to_numpy(float)
+    is_same = (low == high) & (high == points) & (cases[numbers] == paid).astype(bool)
+    return int(is_same.sum()), int((~is_same & known[numbers]).sum())
 
 
 def _summed(inputs: Inputs, label: str, results: list[ReplayOutcome], own_count: int, own_wrong_count: int) -> Replayed:

@@ -6,14 +6,15 @@ take the same turns, so the node behind their n-th entry is the same: aligning a
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from analytics import sql
 from analytics.findings.replay.run_evidence import Definition, definition, read_json
+from analytics.findings.replay.trace_shapes import TraceShapes
+from analytics.findings.replay.traced_runs import OF_RUN, REPEATED, FoundVariant, read_traced_runs
 from analytics.program import Alignment, align
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import midnight
@@ -21,7 +22,7 @@ from analytics.window import midnight
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from analytics.estimates.arrays import Ints
+    from analytics.estimates.arrays import Array, Ints
     from analytics.findings.post_mortem.groups import Group
 
 _ONE: Final = timedelta(microseconds=1)
@@ -34,18 +35,17 @@ _FEW_MISFITS: Final = 0.05
 
 MOST_RECORDED: Final = 100_000
 """Runs that are replayed; of more, an even part is taken."""
-_BATCH: Final = 50_000
-_REPEATED: Final = ("case_name", "external_game_id", "external_task_id", "external_user_id", "parent_strategy_id")
+_PREFIX: Final = 8
 _MORE: Final = 1.05
 """Times the runs to be replayed that are kept: of some the trace is missing or does not fit, and then a larger part is taken."""
-_MOST_VALUES: Final = 5_000_000
-"""Values of entries that are kept of one version's runs; where the runs to be replayed have more, the log is read again."""
+_MOST_VALUES: Final = 40_000_000
+"""Entries of the runs of one version whose values are kept; where the runs to be replayed have more, the log is read again."""
 NUMBERS: Final = ("arith", "func_call", "assign_points", "set_points")
 """Types whose value is what the program has computed."""
 _KEPT_TYPES: Final = ("field", *NUMBERS)
 """Types of the entries that are asked for again; the others say the same in all runs of a variant."""
-_RUNS_AT_ONCE, _VALUES_AT_ONCE = 25_000, 600_000
-"""Runs, and values of entries, that one statement gathers to be kept: DuckDB holds ten times what it hands over."""
+_RUNS_AT_ONCE = 100_000
+"""Runs that one statement is asked for, and among which the traces in the files are looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,13 @@ class KeptRuns:
     """What the entries of some runs hold, from the one time that their traces were read.
 
     Attributes:
-        table: Grain: logged ok run with finite points. The columns of ``run_fields`` but for its last two; ``variant``, the
-            variant's key; ``entry_values``, JSON texts of the entries that are kept.
+        tables: Grain: logged ok run with finite points. The columns of ``variant_runs`` to ``lot``; ``variant``, the variant's key;
+            ``entry_values``, of the entries that are kept the numbers of their JSON texts in a dictionary of each chunk.
         share: The part of the runs that was kept.
         places: Variant's key → entry of its traces → its place in ``entry_values``.
     """
 
-    table: pa.Table
+    tables: tuple[pa.Table, ...]
     share: float
     places: Mapping[str, Mapping[int, int]]
 
@@ -79,7 +79,7 @@ class Variant:
     """One way through a program.
 
     Attributes:
-        key: The shape's name, as the macro ``run_shape`` gives it.
+        key: The shape's name, the same in each reading.
         logged_count: Logged runs that took it.
         weight: Runs they stand for.
         is_whole: Of ok runs whose trace was not cut.
@@ -162,52 +162,42 @@ def find_variants(
     program = definition(lake, side.strategy_id, side.strategy_version)
     if program is None:
         return None
-    import pyarrow as pa
-
-    prepare(lake)
     share, part = min(1.0, _share_to_keep(side, most) / looked_at), part * looked_at
     found: dict[str, Variant] = {}
     places: dict[str, Mapping[int, int]] = {}
     runs: list[pa.Table] = []
-    statement, asked = sql.text("variants", "trace_variants"), parameters(realm, side)
-    taken = {"part": part, "share": part * share, "types": list(_KEPT_TYPES)}
-    for since, until in _spans(side, share * looked_at):
-        answer = lake.sql(statement, **{**asked, **taken, "since": since, "until": until}).to_arrow_table()
-        runs.append(_kept(answer))
-        for row in _records(answer.drop(["runs"])):
-            if row["variant"] in found:
-                known = found[row["variant"]]
-                count, weight = known.logged_count + row["logged_count"], known.weight + (row["weight"] or 0.0)
-                found[row["variant"]] = replace(known, logged_count=count, weight=weight)
+    shapes = TraceShapes(_KEPT_TYPES)
+    for since, until in _spans(side, looked_at):
+        asked = {**parameters(realm, side), "since": since, "until": until, "part": part, "kept": part * share}
+        read = read_traced_runs(lake, asked, shapes, only_kept=False)
+        runs += read.kept
+        for one in read.variants:
+            if one.key in found:
+                known = found[one.key]
+                count, weight = known.logged_count + one.logged_count, known.weight + one.weight
+                found[one.key] = replace(known, logged_count=count, weight=weight)
             else:
-                found[row["variant"]] = _variant(program, row)
-                kept = [number for number, entry in enumerate(row["trace"]) if entry["type"] in _KEPT_TYPES]
-                places[row["variant"]] = {entry: place for place, entry in enumerate(kept)}
-    kept_runs = KeptRuns(pa.concat_tables(runs), share, places)
-    return Variants(realm, side, program, tuple(found.values()), part, kept_runs)
+                found[one.key] = _variant(program, one)
+                kept = [number for number, entry in enumerate(one.trace) if entry["type"] in _KEPT_TYPES]
+                places[one.key] = {entry: place for place, entry in enumerate(kept)}
+    return Variants(realm, side, program, tuple(found.values()), part, KeptRuns(tuple(runs), share, places))
 
 
-def _records(table: pa.Table) -> Iterator[dict[str, Any]]:
-    for batch in table.to_batches(max_chunksize=2_000):  # all of many variants as Python objects are large
-        yield from batch.to_pylist()
-
-
-def _variant(program: Definition, row: Mapping[str, Any]) -> Variant:
-    trace = entries(row["trace"])
-    beside = align(program.outline, trace, is_extend=row["is_extend"], is_whole=row["is_whole"])
+def _variant(program: Definition, one: FoundVariant) -> Variant:
+    trace = entries(one.trace)
+    beside = align(program.outline, trace, is_extend=one.is_extend, is_whole=one.is_whole)
     true = frozenset(
         position
         for position, entry in zip(beside.positions, trace, strict=False)
         if entry["type"] in CONDITIONS and entry["value"]
     )
-    return Variant(row["variant"], row["logged_count"], row["weight"] or 0.0, row["is_whole"], beside, true)
+    return Variant(one.key, one.logged_count, one.weight, one.is_whole, beside, true)
 
 
 def _spans(side: Group, share: float) -> list[tuple[datetime, datetime]]:
-    """The time of a group in whole days, as many together as one statement may keep the runs of; of few runs all."""
+    """The time of a group in whole days, as many together as one statement may be asked for the runs of; of few runs all."""
     since, until = side.since, side.until + _ONE  # the last row is one of the side's
-    ok_count = int((side.rows["status"] == "ok").sum())
-    count = share * max(ok_count / _RUNS_AT_ONCE, _value_count(side) / _VALUES_AT_ONCE)
+    count = share * len(side.rows) / _RUNS_AT_ONCE
     days = (until.date() - since.date()).days
     step = max(1, int(days / count)) if count > 1 else days + 1
     edges = [midnight(since.date() + timedelta(days=day)) for day in range(step, days + 1, step)]
@@ -225,16 +215,6 @@ def _value_count(side: Group) -> float:
     """Entries that the ok runs of a group left, those behind a cut too."""
     is_ok = (side.rows["status"] == "ok").to_numpy(bool)
     return float(side.rows["nodes_executed"].to_numpy()[is_ok].sum())
-
-
-def _kept(asked: pa.Table) -> pa.Table:
-    """The runs of each variant as rows of one table."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    runs = asked["runs"].combine_chunks()
-    of = asked["variant"].combine_chunks().take(pc.list_parent_indices(runs))
-    return pa.Table.from_struct_array(runs.flatten()).append_column("variant", of)
 
 
 def prepare(lake: Warehouse) -> None:
@@ -256,21 +236,15 @@ def parameters(realm: str | None, side: Group) -> dict[str, Any]:
 
 
 def read(
-    lake: Warehouse,
-    variants: Variants,
-    wanted: Mapping[str, Sequence[int | None]],
-    *,
-    share: float = 1.0,
-    only_fields: bool = False,
+    lake: Warehouse, variants: Variants, wanted: Mapping[str, Sequence[int | None]], *, share: float = 1.0
 ) -> pa.Table:
-    """What each run read, by one SQL statement.
+    """What each run read.
 
     Args:
         lake: Where the runs are.
         variants: Their variants.
         wanted: Variant's key → for each field the entry that read it, None where it was not read. Other variants are left out.
         share: Part of the variants' runs to take, an even one that does not depend on chance.
-        only_fields: All that is wanted are entries of fields: the others of a trace are then not looked at.
 
     Returns:
         Grain: logged ok run with finite points, in the order of their ids: sums of floats depend on the order of their rows, and a
@@ -278,40 +252,71 @@ def read(
         are JSON texts in the order of the fields, as dictionaries: a million runs hold each once.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    kept = variants.kept if variants.kept is not None and share <= variants.kept.share else None
-    placed = kept.placed(wanted) if kept is not None else None
-    asked: dict[str, Any] = {"share": float(share * variants.part)}
-    if kept is None or placed is None:
-        kept = None
-        prepare(lake)
-        asked |= {"only_fields": only_fields, **parameters(variants.realm, variants.group)}
-    else:
-        lake.connection.register("kept_runs", kept.table)
-    at = placed if kept is not None and placed is not None else wanted
-    places = _Places.of(variants, at, only_fields=only_fields and kept is None)
-    statement = sql.text("variants", "run_fields" if kept is None else "kept_fields")
-
-    def ask() -> pa.Table:
-        reader = lake.connection.sql(statement, params=asked).to_arrow_reader(_BATCH)
-        # Batch by batch: the traces of all rows are never there at once.
-        batches = [places.picked(pa.Table.from_batches([batch])) for batch in reader]
-        return pa.concat_tables(batches or [places.picked(reader.schema.empty_table())]).unify_dictionaries()
-
-    try:
-        table = lake.ask(ask)
-    finally:
-        if kept is not None:
-            lake.connection.unregister("kept_runs")
-    table = table.sort_by("execution_id")
-    for name in _REPEATED:
+    kept = variants.kept
+    if kept is None or share > kept.share or (placed := kept.placed(wanted)) is None:
+        kept = _read_again(lake, variants, wanted, share)
+        placed = kept.placed(wanted) or {}
+    places = _Places.of(placed)
+    most = 1_000_000 * float(share * variants.part)
+    picked = [places.picked(table.filter(pc.less(table["lot"], most)).drop(["lot"])) for table in kept.tables]
+    if not picked:
+        empty = {**parameters(variants.realm, variants.group), "part": 1.0, "kept": 0.0, "only_kept": True}
+        runs = lake.sql(sql.text("variants", "variant_runs"), **empty).to_arrow_table()
+        picked = [places.none(runs.drop(list(OF_RUN)))]
+    table = pa.concat_tables(picked).unify_dictionaries()
+    table = table.take(_order(table["execution_id"].combine_chunks()))
+    for name in REPEATED:
         table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(pa.string()))
     return table
 
 
+def _order(ids: pa.Array) -> Array:
+    """Places of ids in their order: eight bytes of ids of one length are a number, and few of a million share them."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    lengths = pc.min_max(pc.binary_length(ids)).as_py()
+    size = lengths["max"]
+    if size is None or size < _PREFIX or lengths["min"] != size:
+        slow: Array = pc.sort_indices(ids).to_numpy()
+        return slow
+    start = np.frombuffer(ids.buffers()[1], dtype=np.int32)[ids.offset]
+    texts = np.frombuffer(ids.buffers()[2], dtype=np.uint8)[start : start + size * len(ids)].reshape(len(ids), size)
+    number = np.ascontiguousarray(texts[:, :_PREFIX]).view(">u8").ravel().astype(np.uint64)
+    order: Array = np.argsort(number, kind="stable")
+    is_tied = number[order][1:] == number[order][:-1]
+    tied = np.flatnonzero(np.r_[is_tied, False] | np.r_[False, is_tied])
+    if len(tied):
+        order[tied] = order[tied][np.lexsort((np.array(ids.take(order[tied]).to_pylist()), number[order[tied]]))]
+    return order
+
+
+def _read_again(
+    lake: Warehouse, variants: Variants, wanted: Mapping[str, Sequence[int | None]], share: float
+) -> KeptRuns:
+    """The values of more runs than were kept, or of entries of other types."""
+    nodes, of_key = variants.definition.outline.nodes, {variant.key: variant for variant in variants.variants}
+    positions = {key: of_key[key].beside.positions for key in wanted}
+    types = {
+        str(nodes[positions[key][entry]].type) for key, asked in wanted.items() for entry in asked if entry is not None
+    }
+    shapes, tables = TraceShapes(types), []
+    for since, until in _spans(variants.group, share):
+        asked = {**parameters(variants.realm, variants.group), "since": since, "until": until, "part": 1.0}
+        asked["kept"] = float(share * variants.part)
+        tables += read_traced_runs(lake, asked, shapes, only_kept=True).kept
+    places = {
+        key: {entry: place for place, entry in enumerate(e for e, at in enumerate(of) if nodes[at].type in types)}
+        for key, of in positions.items()
+    }
+    return KeptRuns(tuple(tables), share, places)
+
+
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Where among the values of a run's trace each wanted one stands.
+    """Where among the values that are kept of a run each wanted one stands.
 
     Attributes:
         numbers: Variant's key → its number.
@@ -322,28 +327,28 @@ class _Places:
     places: Ints
 
     @classmethod
-    def of(cls, variants: Variants, wanted: Mapping[str, Sequence[int | None]], *, only_fields: bool) -> _Places:
+    def of(cls, placed: Mapping[str, Sequence[int | None]]) -> _Places:
         """Of some variants.
 
         Args:
-            variants: All of them.
-            wanted: As ``read`` has it.
-            only_fields: Among the values of fields, in place of those of all entries.
+            placed: Variant's key → for each field its place, None where it was not read.
         """
         import numpy as np
 
-        nodes = variants.definition.outline.nodes
-        of_key = {variant.key: variant for variant in variants.variants}
-        rows = []
-        for key, at in wanted.items():
-            order = list(range(max((entry for entry in at if entry is not None), default=-1) + 1))
-            if only_fields:
-                is_field = [nodes[position].type == "field" for position in of_key[key].beside.positions]
-                order = list(itertools.accumulate(is_field, initial=0))
-            rows.append([-1 if entry is None else order[entry] for entry in at])
+        rows = [[-1 if place is None else place for place in places] for places in placed.values()]
         width = max(map(len, rows), default=0)
         places = np.array(rows, dtype=np.int64).reshape(len(rows), width)
-        return cls({key: number for number, key in enumerate(wanted)}, places)
+        return cls({key: number for number, key in enumerate(placed)}, places)
+
+    def none(self, runs: pa.Table) -> pa.Table:
+        """No rows, with the columns that some would have."""
+        import pyarrow as pa
+
+        code = pa.dictionary(pa.int32(), pa.string())
+        table = runs.append_column("variant", pa.nulls(len(runs), pa.int32()))
+        for field_number in range(self.places.shape[1]):
+            table = table.append_column(f"field_{field_number}", pa.nulls(len(runs), code))
+        return table
 
     def picked(self, table: pa.Table) -> pa.Table:
         """The rows of these variants, each wanted value as a column, and texts that repeat as dictionaries."""
@@ -351,21 +356,36 @@ class _Places:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        keys = table["variant"].combine_chunks().dictionary_encode()
-        known = np.array([self.numbers.get(key, -1) for key in keys.dictionary.to_pylist()] + [-1], dtype=np.int32)
+        keys = table["variant"].combine_chunks()
+        known = np.array([self.numbers.get(key, -1) for key in keys.dictionary.to_pylist()], dtype=np.int32)
         numbers = known[keys.indices.to_numpy()]
-        table, numbers = table.filter(pa.array(numbers >= 0)), numbers[numbers >= 0]
+        if (numbers < 0).any():
+            table, numbers = table.filter(pa.array(numbers >= 0)), numbers[numbers >= 0]
         values = table["entry_values"].combine_chunks()
         lengths = pc.list_value_length(values).to_numpy(zero_copy_only=False).astype(np.int64)
         starts, flat = np.cumsum(lengths) - lengths, values.flatten()
+        codes = flat.indices.fill_null(-1).to_numpy()
         table = table.drop(["entry_values", "variant"]).append_column("variant", pa.array(numbers))
-        for name in _REPEATED:
-            table = table.set_column(table.schema.get_field_index(name), name, table[name].dictionary_encode())
         for field_number in range(self.places.shape[1]):
             place = self.places[numbers, field_number]
-            texts = flat.take(pa.array(starts + place, mask=(place < 0) | (place >= lengths)))
-            table = table.append_column(f"field_{field_number}", texts.dictionary_encode())
+            is_there = (place >= 0) & (place < lengths)
+            found = (
+                np.where(is_there, codes[np.where(is_there, starts + place, 0)], -1) if len(codes) else place * 0 - 1
+            )
+            table = table.append_column(f"field_{field_number}", _texts(found, flat.dictionary))
         return table
+
+
+def _texts(codes: Array, dictionary: pa.Array) -> pa.DictionaryArray:
+    """Texts of a dictionary by their numbers, with a dictionary of those alone."""
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+
+    numbers, used = pd.factorize(np.where(codes < 0, np.nan, codes) if (codes < 0).any() else codes)
+    return pa.DictionaryArray.from_arrays(
+        pa.array(numbers.astype(np.int32), mask=numbers < 0), dictionary.take(pa.array(used.astype(np.int64)))
+    )
 
 
 def entries(trace: list[dict[str, Any]]) -> list[dict[str, Any]]:
