@@ -9,7 +9,7 @@ from analytics.findings.rehearsal.drafts import fingerprint
 from analytics.findings.rehearsal.look_back import look_back
 from analytics.findings.replay.run_evidence import pieces
 from analytics.program import MAX_NODES, published_size
-from analytics.reports import page
+from analytics.reports import missing_days, page
 from analytics.reports.common import SummaryBlock, masked, realm_name, summary_block
 from analytics.reports.page import Column, number
 from analytics.reports.receipt.receipt import of_evidence
@@ -356,8 +356,7 @@ class RehearsalReport(ShownReport):
             "since": found.since.isoformat(),
             "until": found.until.isoformat(),
             "state": self._state,
-            "missing_days": [str(day) for day in found.coverage.missing],
-            "lost_days": [str(day) for day in found.coverage.lost],
+            **missing_days.facts(found.coverage),
             "conditions": [one.text for one in self._conditions],
             "refused": self.refused,
             "counts": {"new": len(self.refused)},

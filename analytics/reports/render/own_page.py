@@ -17,6 +17,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from analytics.errors import ReportError
+from analytics.lake.repair import extraction
 from analytics.reports import missing_days, own_findings, page
 from analytics.reports.common import realm_name
 from analytics.reports.page import number
@@ -103,12 +104,13 @@ def own_page(
             hint="end a cell with a table, a chart or a print, or write Markdown: docs/own-report.md",
         )
     missing = held.missing if held is not None else []
-    facts = own_findings.facts_of(made.findings, {**_days(held), **made.facts})
+    days = missing_days.facts(held) if held is not None else {}
+    facts = own_findings.facts_of(made.findings, {**days, **made.facts})
     title = str(facts.get("title") or (page.Markup(made.title).striptags() if made.title else card.title))
     blocks = [] if made.has_head else [_head(made, card, title).in_page]
     if missing and held is not None:
         said = ["The lake does not hold all of the window: ", missing_days.counted(held), ". Bring it: "]
-        command = page.mono(missing_days.command(missing, held.expired))
+        command = page.mono(extraction(missing, held.expired))
         blocks.append(page.banner([*said, command]).in_page)
     if made.findings:
         blocks.append(own_findings.listed(made.findings).in_page)
@@ -127,12 +129,6 @@ def own_page(
         )
         blocks.append(page.note(f"{pictures} not searched for ids and secrets: nobody can read in a picture.").in_page)
     return title, blocks, nav[:_MOST_IN_NAV], {**facts, "title": title}
-
-
-def _days(held: Coverage | None) -> dict[str, Any]:
-    if held is None:
-        return {}
-    return {"missing_days": [str(day) for day in held.missing], "lost_days": [str(day) for day in held.lost]}
 
 
 def _section(part: _Section, place: str) -> page.Block:

@@ -18,7 +18,8 @@ from typing import Any
 from analytics.config import Settings
 from analytics.errors import LakeError, LakeLockedError, ReportError, ReportsLockedError, UsageError, named
 from analytics.extraction import clocks
-from analytics.lake import losses
+from analytics.lake import expiry_mark, losses
+from analytics.lake.expiry_mark import Expired
 from analytics.lake.lake import Lake
 from analytics.lake.losses import Loss
 from analytics.model import DayRecord
@@ -329,9 +330,9 @@ def run(
             ledger = opened.records()
             whole = opened.lake
             del opened  # its memory is wanted by those who render
-            lost = losses.of_days(whole, ledger, None)
+            lost, mark = losses.of_days(whole, ledger, None), expiry_mark.read(whole.root)
             with report_process.Warm() as warm, ThreadPoolExecutor(workers) as pool:
-                runner = _Runner(folder, given, ledger, lost, force, fail_on, progress, held, warm, workers == 1)
+                runner = _Runner(folder, given, ledger, lost, mark, force, fail_on, progress, held, warm, workers == 1)
                 try:
                     for outcomes in pool.map(runner.chain, chains):
                         result.outcomes += outcomes
@@ -372,6 +373,7 @@ class _Runner:
     parameters: dict[str, Value]
     ledger: Sequence[DayRecord]
     lost: Sequence[Loss]
+    mark: Expired | None
     force: bool
     fail_on: str | None
     progress: Callable[[Outcome], None] | None
@@ -433,7 +435,7 @@ class _Runner:
     def _up_to_date(self, job: Job, planned: Plan, page: Path, began: float) -> Outcome:
         """Nothing to make. Findings were told when they were new; a draft that was refused stays so until it changes."""
         refused = still_refused(page) if planned.text("fail_on") and self.fail_on != "never" else ""
-        card = cards.read(page) or planned.card
+        card = cards.with_expired(cards.read(page) or planned.card, self.mark)
         unseen = cards.unseen(card, self._wanted(job, planned))
         return Outcome(job, "up to date", card, time.monotonic() - began, refused, unseen=unseen)
 
