@@ -182,7 +182,9 @@ def turn(out: Path) -> Iterator[None]:
 
 
 _BARE = "{}: its words are not shown, for they may hold what readers of this page must not see"
-_LOG = "read them in the log of the run that made this page, or render it by hand: strategy-analytics report says them"
+_LOG = (
+    "read them in the log of the run that made this page, or render it by hand: `strategy-analytics report` says them"
+)
 
 
 def publish(
