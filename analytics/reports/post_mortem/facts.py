@@ -120,7 +120,8 @@ def summary(
     counts = _counts(finding)
     return {
         "report": "post_mortem",
-        "state": state_of(counts, days["missing_days"]),
+        # What it has found and is over is over, whatever other days would tell.
+        "state": state_of(counts, [] if any(counts.values()) else days["missing_days"]),
         "counts": counts,
         **days,
         "digest": common.sentence(f"{title}: {sentence}"),

@@ -376,13 +376,13 @@ class RehearsalReport(ShownReport):
 
     @property
     def _state(self) -> str:
-        """The worst in a word. Where nothing could be tried for want of days, nothing is known to be quiet."""
+        """The worst in a word. Where nothing changed in the days that are there, nothing is known of those that are not."""
         found = self.inquiry
         if found.failures or self.refused:
             return "new"
-        if not len(found.tried.rows) and found.coverage.missing:
-            return "no data"
-        return "known" if found.changed.value else "quiet"
+        if len(found.tried.rows) and found.changed.value:
+            return "known"
+        return "no data" if found.coverage.missing else "quiet"
 
     def summary_block(self) -> SummaryBlock:
         """For the last cell of the notebook."""

@@ -14,6 +14,7 @@ from analytics.lake.lake import Lake
 from analytics.reports.explore.lake_folder import find_lake
 from analytics.reports.parameter_values import Value
 from analytics.reports.render.notebooks import (
+    OF_ONE_STRATEGY,
     PARAMETERS,
     REPORTS,
     ReportParameters,
@@ -59,13 +60,20 @@ class Plan:
 
         Raises:
             UsageError: It cannot be done as asked, or the lake holds nothing of the tenant.
+            NotExtractedError: It is empty, and the report is of one tenant or one strategy.
             LakeError: There is no lake.
         """
-        if kind := PARAMETERS.get(self.builder.removeprefix("analytics.")):
+        lake, realms = Lake(place(self.text("lake"))), [self.card.realm] if self.card.is_scoped else None
+        name = self.builder.removeprefix("analytics.")
+        if kind := PARAMETERS.get(name):
             report = kind.of(self.values)
             report.check()
             realm, any_realm = report.tenant
-            in_sight.check(Lake(place(self.text("lake"))), None if any_realm else [realm])
+            realms = None if any_realm else [realm]
+        lake.ensure_there(may_be_empty=True)
+        if (realms is not None or name in OF_ONE_STRATEGY) and not lake.realms():
+            raise in_sight.not_extracted(lake, Window(self.card.since, self.card.until).days)
+        in_sight.check(lake, realms)
 
     def text(self, name: str) -> str:
         """A parameter as a text; empty where it is empty or the notebook has none of that name."""

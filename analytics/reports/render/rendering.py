@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from analytics import errors
 from analytics.errors import AnalyticsError, ReportError, named
 from analytics.lake.lake import Lake
+from analytics.lake.repair import extraction
 from analytics.reports.parameter_values import Value
 from analytics.reports.render import report_process
 from analytics.reports.render.plan import Plan
@@ -113,6 +114,7 @@ def render_here(planned: Plan, folder: Path) -> None:
     """
     from analytics.reports.schedule import archive
 
+    planned.check()
     target = planned.target
     is_new = not target.parent.exists()
     try:
@@ -152,12 +154,17 @@ def _make(planned: Plan, made: Path, executed: Path) -> None:
     try:
         if executed.is_file():
             leak_gate.clean(executed, forbidden, target, is_own=not planned.builder)
-        if failure is not None:
-            raise _in_words(failure, forbidden)
         own = None if planned.builder else planned.card
-        title, page, facts = assemble(
-            executed, made_at=planned.card.made_at, own=own, held=_held(planned) if own else None
-        )
+        held = _held(planned) if own else None
+        if failure is not None:
+            error = _in_words(failure, forbidden)
+            if held is not None and held.missing:
+                error.add_words(
+                    "",
+                    f"days of its window are not in the lake, which may be why: {extraction(held.missing, held.expired)}",
+                )
+            raise error
+        title, page, facts = assemble(executed, made_at=planned.card.made_at, own=own, held=held)
         (made / "report.html").write_text(page, encoding="utf-8")
         (made / "summary.json").write_text(
             json.dumps({"title": title, "scope": planned.scope, **facts}, indent=1, ensure_ascii=False, allow_nan=False)
