@@ -205,7 +205,8 @@ def fingerprint(planned: Plan, ledger: Sequence[DayRecord], lost: Sequence[Loss]
     if draft := planned.text("draft"):
         with contextlib.suppress(OSError):  # the report says so itself
             told.append(hashlib.sha256(Path(draft).read_bytes()).hexdigest())
-    before = cards.read(Path(planned.text("previous")).parent) if planned.text("previous") else None
+    previous = planned.text("previous") or planned.last
+    before = cards.read(Path(previous).parent) if previous else None
     told.append(before.inputs or before.made_at.isoformat() if before else "")
     for record in ledger:
         if record.day is None or not first <= record.day <= last:
