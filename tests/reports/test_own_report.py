@@ -190,10 +190,15 @@ os.environ.get("ANALYTICS_MIN_USERS")"""
     own = notebook(tmp_path, cell)
     book = nbformat.read(own, as_version=4)
     book.cells[0].source += "\nmin_users = 1"
+    book.cells.append(nbformat.v4.new_code_cell("%%bash\nsleep 120 &\necho begun"))
     nbformat.write(book, own)
     out = {"out": tmp_path / "out", "lake": str(lake.root), "min_users": 5}
+    began = time.monotonic()
     first = api.render(str(own), since="2026-07-08", until="2026-07-09", **out)
     second = api.render(str(own), since="2026-07-09", until="2026-07-10", **out)
+    assert "begun" in first.html.read_text(encoding="utf-8") and time.monotonic() - began < 60, (
+        "nobody waits for its child"
+    )
     assert first.card.counts == {"new": 2}
     assert second.card.counts == {"worse": 1, "fixed": 1} and second.card.state == "worse"
     page = second.html.read_text(encoding="utf-8")
