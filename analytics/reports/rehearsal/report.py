@@ -311,7 +311,7 @@ class RehearsalReport(ShownReport):
             Column("own", "Its own program pays the same", align="right"),
             Column("other", "pays otherwise", align="right"),
             Column("open", "cannot tell: cut trace", align="right"),
-            Column("why", "Why not tried", kind="author"),
+            *([Column("why", "Why not tried", kind="author")] if any(row["why"] for row in rows) else []),
         ]
         text = (
             f"{len(found.tried.rows):,} of {number.counted(found.tried.logged_count, 'logged ok run')} "

@@ -144,7 +144,8 @@ def own_page(
 def _section(part: _Section, place: str) -> page.Block:
     body = page.Markup('<div class="sa-own">{}</div>').format(page.Markup("").join(part.body))
     if part.heading:
-        return page.section(place, part.heading, body=body)
+        # Columns that somebody has asked for want all the page's width.
+        return page.section(place, part.heading, body=body, full="sa-rows" in body)
     return page.Block(body, "")
 
 
