@@ -14,13 +14,14 @@ import nbformat
 import pytest
 
 from analytics import api
+from analytics.lake.expiry_mark import Expired
 from analytics.lake.lake import Lake
 from analytics.lake.repair import extraction
 from analytics.reports import missing_days
 from analytics.reports.render import steps
 from analytics.reports.schedule import cards
 from analytics.reports.schedule.run import Outcome, RunResult, run
-from tests.reports.test_report_run import card, nightly, notebook
+from tests.reports.test_report_run import at, card, nightly, notebook
 
 
 class Screen(io.StringIO):
@@ -88,6 +89,11 @@ def test_findings_breakdowns_and_days_that_are_not_there_have_exit_codes_of_thei
     words = f"cannot tell: not extracted is Wed 8 July 2026; to mend it: {command}"
     assert [cards.unseen(one, "new") for one in (quiet, blind, known)] == ["", words, words]
     assert [cards.unseen(one, "never") for one in (quiet, blind, known)] == ["", words, ""]
+    # Days that were expired since the report was made.
+    mark = Expired(date(2026, 7, 9), None, at(9), "1")
+    assert cards.unseen(cards.with_expired(blind, mark), "new") == (
+        f"cannot tell: expired is Wed 8 July 2026; to mend it: {command} --also-expired"
+    )
 
     def code(*outcomes: dict[str, str]) -> int:
         job = SimpleNamespace(label="")
