@@ -13,6 +13,7 @@
     │   ├── LakeFormatError            a newer version of this package has written it
     │   ├── DamagedFileError           a file cannot be read, or says what it cannot say
     │   ├── VerificationError          what was written is not what the server counted
+    │   ├── NotExtractedError exit 4   nothing has come into the lake yet, so nothing can be told
     │   └── LakeLockedError   exit 75  another run holds the lock
     ├── QueryError            exit 3   DuckDB refused a query
     ├── ReportError           exit 3   a report could not be made
@@ -230,6 +231,12 @@ class DamagedFileError(LakeError):
 
 class VerificationError(LakeError):
     """What would be written differs from what the server counted; nothing was replaced."""
+
+
+class NotExtractedError(LakeError):
+    """Nothing has come into the lake yet: what was asked for may be there, and nobody can tell."""
+
+    exit_code = 4
 
 
 class LakeLockedError(LakeError):

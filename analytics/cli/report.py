@@ -279,7 +279,7 @@ def run_report(options: ReportOptions) -> int:
     if options.listing:
         return _list(options)
     if options.report is None:
-        raise UsageError("which report?", hint="strategy-analytics report --list says which there are")
+        raise UsageError("which report?", hint="`strategy-analytics report --list` says which there are")
     _refuse_few_addresses()
     skip_iri_grammar()
     is_chosen = bool(options.realms()) or options.all_realms

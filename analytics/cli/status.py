@@ -117,10 +117,10 @@ def run_status(options: StatusOptions) -> int:
     if not cells:
         unknown = len(lake.lake.files("executions"))
         say(
-            f"the ledger is lost: {unknown} partition files lie there that no day of it knows; strategy-analytics extract of "
+            f"the ledger is lost: {unknown} partition files lie there that no day of it knows; `strategy-analytics extract` of "
             "their days writes it again"
             if unknown
-            else "the lake is empty: strategy-analytics extract fills it"
+            else "the lake is empty: `strategy-analytics extract` fills it"
         )
         return code
     for line in calendar_lines(cells, days):

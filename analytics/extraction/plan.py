@@ -142,7 +142,7 @@ def exclude_expired(lake: Lake, window: Window, *, also_expired: bool) -> tuple[
             f"expired are the days before {window.since:%Y-%m-%d} from now on, no longer those before {mark.before}",
         ]
     cut = min(window.until.date(), mark.before)
-    told = f"the days from {window.since:%Y-%m-%d} to {cut - ONE_DAY} are expired (strategy-analytics expire) and were left alone"
+    told = f"the days from {window.since:%Y-%m-%d} to {cut - ONE_DAY} are expired (`strategy-analytics expire`) and were left alone"
     if window.until.date() <= mark.before:
         raise UsageError(f"{told}: nothing remains of the window", hint="--also-expired brings them back")
     rest = Window(datetime(mark.before.year, mark.before.month, mark.before.day, tzinfo=UTC), window.until)

@@ -162,7 +162,7 @@ def find_resurfaced(
             yield ResurfacedFile(
                 search.relative(name),
                 "holds an id of somebody who was erased",
-                "strategy-analytics extract, of whatever window, takes it out again",
+                "`strategy-analytics extract`, of whatever window, takes it out again",
             )
 
 

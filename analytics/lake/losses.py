@@ -13,8 +13,8 @@ from datetime import date
 
 from analytics.lake import ledger_columns
 from analytics.lake.lake import Lake
+from analytics.lake.repair import extraction
 from analytics.model import DayRecord, Partition, PartitionInfo
-from analytics.window import ONE_DAY
 
 _MOST_NAMED = 3
 
@@ -115,11 +115,9 @@ def words(lost: Sequence[Loss]) -> str:
 def repair(lost: Sequence[Loss]) -> str:
     """What brings them back."""
     days = days_of(lost)
-    window = f" --since {days[0]} --until {days[-1] + ONE_DAY}" if days else ""
-    return (
-        "put the files back from a backup, or read the days again where the source still holds them: "
-        f"strategy-analytics extract{window}"
-    )
+    # Rows without a day are read by every extraction.
+    command = extraction(days) if days else "strategy-analytics extract"
+    return f"put the files back from a backup, or read the days again where the source still holds them: {command}"
 
 
 def above(lost: Sequence[Loss]) -> str:

@@ -270,7 +270,7 @@ class _Erasure:
         if unknown := [realm for realm in realms if realm not in known]:
             raise UnknownNameError(
                 f"the lake holds nothing of realm {unknown[0]!r}",
-                hint="strategy-analytics status --all-realms lists them",
+                hint="`strategy-analytics status --all-realms` lists them",
             )
         self._lake, self._subject, self._workspace = lake, subject, workspace
         self._realms = realms or tuple(known)

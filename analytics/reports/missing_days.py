@@ -1,10 +1,11 @@
-"""Days of a window that the lake does not hold: which, and the command that brings them. Of these nobody can tell anything."""
+"""Days of a window that the lake does not hold: which, and what to do about them. Of these nobody can tell anything."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
 
+from analytics.lake.repair import extraction
 from analytics.reports import page
 from analytics.reports.page import number as write
 from analytics.warehouse.coverage import Coverage
@@ -48,20 +49,10 @@ def _stretch(first: dt.date, last: dt.date) -> str:
     return f"{begin} – {write.day(last)}"
 
 
-def command(days: Sequence[dt.date], expired: Sequence[dt.date] = ()) -> str:
-    """What brings them: one extraction of all of them, which reads nothing of the days between that are there.
-
-    Args:
-        days: Those that are missing; one at least.
-        expired: Of these, the ones that were dropped on purpose.
-    """
-    wanted = "strategy-analytics extract"
-    return f"{wanted} --since {min(days)} --until {max(days) + _ONE_DAY}{' --also-expired' * bool(expired)}"
-
-
 def counted(held: Coverage) -> str:
     """How many days a sentence that says "nothing" has not looked at, and which; empty where it has looked at all of the window."""
-    gaps = [f"{write.counted(len(held.never), 'day')} not extracted, {names(held.never)}"] * bool(held.never)
+    never = f"{write.counted(len(held.never), 'day')} not extracted{held.of_them_expired}, {names(held.never)}"
+    gaps = [never] * bool(held.never)
     gaps += [f"{write.counted(len(held.lost), 'day')} with lost files, {names(held.lost)}"] * bool(held.lost)
     return "; ".join(gaps)
 
@@ -70,7 +61,16 @@ def todo(held: Coverage) -> list[page.Todo]:
     """What to do about them; nothing where all are there."""
     if not held.missing:
         return []
-    why = "Of what is not in the lake this page can tell nothing. Then render it again."
-    if held.lost:
-        why = f"Their files are lost in the lake: a backup brings them back, or the source while it has them. {why}"
-    return [page.Todo(f"Extract {names(held.missing)}.", why, command(held.missing, held.expired))]
+    why = ["Their files are lost in the lake: a backup brings them back, or the source while it has them."] * bool(
+        held.lost
+    )
+    if held.expired:
+        why.append(f"{names(held.expired)} went on purpose (expired) and come back only while the source has them.")
+    why.append("Of what is not in the lake this page can tell nothing. Then render it again.")
+    return [page.Todo(f"Extract {names(held.missing)}.", " ".join(why), extraction(held.missing, held.expired))]
+
+
+def facts(held: Coverage) -> dict[str, list[str]]:
+    """The same as plain JSON values, of which a card is made."""
+    days = {"missing_days": held.missing, "lost_days": held.lost, "expired_days": held.expired}
+    return {name: [str(day) for day in some] for name, some in days.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -9,6 +11,7 @@ from analytics.errors import UsageError, did_you_mean
 from analytics.reports import page
 from analytics.reports.common import realm_name, state_of
 from analytics.reports.parameter_values import typed, understood
+from analytics.storage import typed_json
 
 Severity: TypeAlias = Literal["new", "worse", "known", "fixed"]
 SEVERITIES: Final[tuple[str, ...]] = get_args(Severity)
@@ -16,6 +19,10 @@ SEVERITIES: Final[tuple[str, ...]] = get_args(Severity)
 
 _KINDS: Final = {"known": "finding"}
 """How ``counts`` of a report call a severity, where it has another name there: open, and told before."""
+
+_NUMBER: Final = re.compile(r"\d(?:[\d.,:/\u2009\u202f\u00a0-]*\d)?")
+_WORSE_BY: Final = 0.1
+"""Of its number in the last report; less is how a sample errs from day to day."""
 
 
 class FindingBlock:
@@ -34,7 +41,9 @@ class FindingBlock:
 
 
 @typed
-def add_finding(text: str, *, severity: str = "new", realm: Any = "", family: Any = "") -> None:
+def add_finding(
+    text: str, *, severity: str = "", realm: Any = "", family: Any = "", key: str = "", number: float | None = None
+) -> None:
     """Tell a finding of a notebook of one's own.
 
     The cell shows it at once. On the page it stands under the title with the others; the index takes the colour of the worst one,
@@ -42,17 +51,20 @@ def add_finding(text: str, *, severity: str = "new", realm: Any = "", family: An
 
     Args:
         text: What was found, in a sentence.
-        severity: ``new``; ``worse``; ``known`` for what is open and was told before; ``fixed`` for what is over. ``--fail-on new``
-            counts the first, ``any`` the first three.
+        severity: ``new``; ``worse``; ``known`` for what is open and was told before; ``fixed`` for what is over. Empty to let the
+            page compare with the last one: what was not told there is new, and what is told here no more is fixed. ``--fail-on
+            new`` counts the first, ``any`` the first three.
         realm: The tenant it is about; empty for none in particular, ``None`` (or what pandas writes for it) for the NULL realm.
         family: The strategy it is about; empty or ``None`` for none.
+        key: What makes it the same finding in another report, with its realm and family; its text without numbers when empty.
+        number: How bad it is, more is worse: a finding of the last report is worse where this is more by a tenth, else known.
 
     >>> analytics.add_finding("12 users reached 1,000 points", severity="worse", realm="acme-cycling")  # doctest: +SKIP
 
     Raises:
         UsageError: There is no such severity, or the sentence is empty.
     """
-    if severity not in SEVERITIES:
+    if severity and severity not in SEVERITIES:
         raise UsageError(
             f"there is no severity {severity!r}",
             hint=f"{did_you_mean(severity, SEVERITIES)}known: {', '.join(SEVERITIES)}",
@@ -61,7 +73,13 @@ def add_finding(text: str, *, severity: str = "new", realm: Any = "", family: An
         raise UsageError("a finding says nothing", hint="write what was found, in a sentence")
     from IPython.display import display
 
-    facts: dict[str, Any] = {"severity": severity, "text": " ".join(text.split())}
+    facts: dict[str, Any] = {"severity": severity or "new", "text": " ".join(text.split())}
+    if not severity:
+        facts["is_compared"] = True
+    if key:
+        facts["key"] = key
+    if number is not None and math.isfinite(number):
+        facts["number"] = float(number)
     names = {"realm": _name("realm", realm), "family": _name("family", family)}
     if names["realm"] != "":
         facts["realm_id"] = names["realm"]
@@ -78,6 +96,53 @@ def _name(parameter: str, value: Any) -> str | None:
     return name
 
 
+def checked(told: Any) -> dict[str, Any]:
+    """A finding of a ``summary.json``, which somebody may have edited.
+
+    Raises:
+        TypeError, ValueError: It is none, see ``typed_json``.
+    """
+    finding = dict(typed_json.fields(told))
+    for name in ("severity", "text"):
+        typed_json.text(finding[name])
+    for name in ("realm_id", "family_name", "key"):
+        typed_json.text_or_none(finding.get(name))
+    typed_json.number(finding.get("number", 0))
+    return finding
+
+
+def _identity(finding: Mapping[str, Any]) -> tuple[object, ...]:
+    """What makes it the same finding in another report: numbers change from day to day, the rest of its words stay."""
+    what = finding.get("key") or _NUMBER.sub("#", finding["text"])
+    return what, finding.get("realm_id", ""), finding.get("family_name", "")
+
+
+def compared(
+    findings: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]] | None, *, is_whole: bool
+) -> list[dict[str, Any]]:
+    """Findings beside those of the last report: new, worse, known; and what was open there and is told no more.
+
+    Only those whose severity the notebook has left to the page.
+
+    Args:
+        findings: As ``add_finding`` has told them.
+        before: Those of the last report; ``None`` where there is none.
+        is_whole: The lake holds all of the window; where it does not, what is not told may be there all the same.
+    """
+    then = {
+        _identity(one): one
+        for one in before or ()
+        if one.get("is_compared") and one.get("severity") in SEVERITIES and one["severity"] != "fixed"
+    }
+    now, here = [dict(one) for one in findings], {_identity(one) for one in findings}
+    for one in now:
+        if one.get("is_compared") and (last := then.get(_identity(one))):
+            is_worse = one.get("number", 0.0) > last.get("number", math.inf) + _WORSE_BY * abs(last.get("number", 0.0))
+            one["severity"] = "worse" if is_worse else "known"
+    now_is = {"severity": "fixed"} if is_whole else {"severity": "known", "is_unseen": True}
+    return [*now, *({**one, **now_is} for identity, one in then.items() if identity not in here)]
+
+
 def listed(findings: Sequence[Mapping[str, Any]]) -> page.Block:
     """Findings as a page lists them, worst first."""
     return page.findings(
@@ -89,6 +154,10 @@ def listed(findings: Sequence[Mapping[str, Any]]) -> page.Block:
 def _about(finding: Mapping[str, Any]) -> page.Markup:
     parts = [page.author(realm_name(finding["realm_id"]))] if "realm_id" in finding else []
     parts += [page.author(finding["family_name"])] if "family_name" in finding else []
+    if finding.get("is_compared") and finding["severity"] == "fixed":
+        parts.append(page.inline("told by the last report, and not by this one"))
+    elif finding.get("is_unseen"):
+        parts.append(page.inline("told by the last report; this one lacks days"))
     return page.Markup(" · ").join(parts)
 
 

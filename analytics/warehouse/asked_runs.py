@@ -85,7 +85,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class UserSums:
-    """A row of ``user_sums.sql``: sums over users, of what is measured and of runs, both weighted."""
+    """A row of ``user_sums.sql``: sums over users, of what is measured and of runs, both weighted.
+
+    The squares and products are each divided by the rest, ``1 − the user's share of the runs``.
+    """
 
     users: int
     unit: float
@@ -93,6 +96,7 @@ class UserSums:
     runs: float
     part_squares: float
     products: float
+    freed_run_squares: float
     run_squares: float
 
     @property
@@ -100,22 +104,23 @@ class UserSums:
         """Standard error of the ratio of both, users being independent, and their runs as alike as they are.
 
         The variance of a ratio by its linearisation, between clusters (Särndal, Swensson & Wretman, *Model Assisted Survey
-        Sampling*, 1992, section 5.6; ultimate clusters: Hansen, Hurwitz & Madow, *Sample Survey Methods and Theory*, 1953).
+        Sampling*, 1992, section 5.6; ultimate clusters: Hansen, Hurwitz & Madow, *Sample Survey Methods and Theory*, 1953). A
+        user's residual is too small by its own part in the ratio: each square is divided by one less that part (Bell & McCaffrey,
+        *Survey Methodology* 28, 2002, their bias reduced linearisation); of even users that is the usual ``n / (n − 1)``.
         Zero where one user is all that there is: nothing tells how unlike others are.
         """
         if self.users < 2 or not self.runs > 0:
             return 0.0
         ratio = self.parts / self.runs
-        squares = self.part_squares - 2 * ratio * self.products + ratio**2 * self.run_squares
-        return self.unit * math.sqrt(max(squares, 0.0) * self.users / (self.users - 1)) / self.runs
+        squares = self.part_squares - 2 * ratio * self.products + ratio**2 * self.freed_run_squares
+        return self.unit * math.sqrt(max(squares, 0.0)) / self.runs
 
     @property
     def quantile(self) -> float:
         """Standard errors in half of a 95 % interval: Student's t, not for all users but for as many even ones as tell so much.
 
         That number is ``(Σ runs)² / Σ runs²`` over the users (Kish, *Survey Sampling*, 1965, section 11.7): where few of them have
-        most of the runs, the error rests on these few. Of very uneven users the error itself is rather too small
-        (docs/estimates.md, "uneven users").
+        most of the runs, the error rests on these few.
         """
         from scipy import special
 

@@ -16,11 +16,11 @@ from analytics.errors import DamagedFileError
 from analytics.extraction import day_files
 from analytics.lake import schema
 from analytics.lake.lake import Lake, day_of, is_day_directory
+from analytics.lake.repair import extraction
 from analytics.model import DayRecord
 from analytics.storage import disk, readable
 from analytics.warehouse import restricted_connection
 from analytics.warehouse.catalog import VIEWS
-from analytics.window import ONE_DAY
 
 if TYPE_CHECKING:
     import duckdb
@@ -207,13 +207,11 @@ def _repair(within: str, why: str) -> str:
         return "remove it: it holds rows of other files once more, and an extraction of its day makes it anew"
     day = next((part for part in parts if is_day_directory(part)), None)
     if day is None:
-        return "restore it from a backup, or extract again: strategy-analytics extract writes it anew"
+        return "restore it from a backup, or extract again: `strategy-analytics extract` writes it anew"
     return _reading_again(day_of(day))
 
 
 def _reading_again(day: date | None) -> str:
-    window = f"--since {day} --until {day + ONE_DAY}" if day else "--since 1d"  # rows without a day are always read
-    return (
-        "restore it from a backup, or read its day again, as far as the source still holds it: strategy-analytics extract "
-        f"{window} --force"
-    )
+    # Rows without a day are always read.
+    command = extraction([day]) if day else "strategy-analytics extract --since 1d"
+    return f"restore it from a backup, or read its day again, as far as the source still holds it: {command} --force"

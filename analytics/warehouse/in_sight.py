@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-from analytics.errors import UnknownNameError
-from analytics.lake import definitions, losses
+from analytics.errors import NotExtractedError, UnknownNameError
+from analytics.lake import definitions, expiry_mark, losses
 from analytics.lake.lake import Lake
 from analytics.lake.losses import Loss
+from analytics.lake.repair import extraction
 from analytics.model import DayRecord
 
 
@@ -24,6 +25,7 @@ class LakeInSight:
 
     Raises:
         LakeError: There is no lake in that folder.
+        NotExtractedError: It is empty.
         UnknownNameError: The lake holds nothing of a tenant; whoever sees one tenant is not told the others.
     """
 
@@ -88,6 +90,8 @@ def check(lake: Lake, realms: Sequence[str | None] | None) -> None:
     lake.ensure_there(may_be_empty=True)
     known = lake.realms() if realms else []
     for realm in realms or ():
+        if not known:
+            raise not_extracted(lake)
         if realm not in known:
             raise UnknownNameError(
                 f"the lake holds nothing of realm {realm!r}"
@@ -97,3 +101,20 @@ def check(lake: Lake, realms: Sequence[str | None] | None) -> None:
                 command_hint="`strategy-analytics status --all-realms` lists them, for who may see them all",
                 realm=realm,
             )
+
+
+def not_extracted(lake: Lake, days: Sequence[date] = ()) -> NotExtractedError:
+    """That a lake without any run can tell nothing of what was asked, and what fills it.
+
+    Args:
+        lake: Which.
+        days: That somebody asks about; none for any.
+    """
+    mark = expiry_mark.read(lake.root)
+    command = (
+        extraction(days, [day for day in days if expiry_mark.is_expired(mark, day)])
+        if days
+        else "strategy-analytics extract"
+    )
+    dropped = f"; what was there before {mark.before} is expired" if mark else ""
+    return NotExtractedError(f"cannot tell: the lake is empty{dropped}", hint=f"fill it: {command}")

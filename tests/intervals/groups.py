@@ -37,8 +37,8 @@ were, of means and rates as what the process does, which pays and fails a fifth 
 independent, not their runs: below, each group has a few users on each day, whose levels of points differ by a lognormal factor of
 σ = 0.5; runs taken as independent would hold the truth of such a mean's difference in about 80 of 100. Of 200 uneven users
 the one of rank k has a share of the runs like k^−1.2, so that the first has a quarter of them. Where a group is so large that
-users are nearly all that is left to chance, the error rests on these few, and such a mean's difference
-held in about 91 of 100 (200 logs of 20,000 runs on each side, at rate 0.2)."""
+users are nearly all that is left to chance, the error rests on these few: freed of what each of them is of the mean itself (bias
+reduced linearisation), such a mean's difference held in 678 of 700 (20,000 runs on each side, at rate 0.2), and in 660 without."""
 
 
 @dataclass(frozen=True)

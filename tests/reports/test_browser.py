@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from analytics import api
 from analytics.errors import ReportError
 from analytics.reports import page
+from analytics.reports.render import own_outputs
 from analytics.reports.render.publish_folder import publish
 from analytics.reports.schedule import archive, cards
 from analytics.reports.schedule.cards import Card
@@ -129,6 +131,30 @@ def test_a_page_can_be_printed(browser: Browser, folder: Path, name: str) -> Non
     shown = opened(browser, folder / name, 1280, "dark")
     printed = base64.b64decode(browser.call("Page.printToPDF", shown.session, preferCSSPageSize=True)["data"])
     assert printed.startswith(b"%PDF") and b"/Type /Page" in printed
+
+
+@pytest.mark.parametrize(
+    ("columns", "across", "cut"), [(6, False, 696), (9, True, 1024), (16, True, 1024), (40, False, 696)]
+)
+def test_a_frame_of_any_width_is_whole_on_paper(
+    browser: Browser, tmp_path: Path, columns: int, across: bool, cut: int
+) -> None:
+    frame = pd.DataFrame(
+        {f"a_rather_long_name_{at}": ["words that are long", f"another-word_{at}"] for at in range(columns)}
+    )
+    block = page.section("part", "Heading", body=page.Markup(own_outputs.frame(frame)[0]["text/html"]))
+    path = tmp_path / "wide.html"
+    path.write_text(page.document("Wide", [block.in_page]), encoding="utf-8")
+    shown = opened(browser, path, cut, "light")
+    printed = base64.b64decode(browser.call("Page.printToPDF", shown.session, preferCSSPageSize=True)["data"])
+    boxes = {tuple(map(float, box.split())) for box in re.findall(rb"/MediaBox \[([\d. ]+)\]", printed)}
+    assert any(right > upper for *_, right, upper in boxes) == across
+    # As wide as the sheet's text is, at 96 dots an inch.
+    browser.call("Emulation.setEmulatedMedia", shown.session, media="print")
+    assert (
+        shown.ask("Math.max(...[...document.querySelectorAll('td')].map(e => e.getBoundingClientRect().right))") <= cut
+    )
+    assert shown.ask("[...document.querySelectorAll('td')].filter(e => e.offsetHeight).length") == 2 * columns
 
 
 def test_a_pale_word_and_a_request_would_be_seen(browser: Browser, tmp_path: Path) -> None:

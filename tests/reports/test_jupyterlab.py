@@ -5,14 +5,6 @@ Skipped where there is no Chromium or no JupyterLab; REQUIRE_BROWSER=1 (as in CI
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,82 +13,27 @@ import pytest
 from analytics import sql
 from analytics.lake.lake import Lake
 from tests.chromium import Shown, chromium
+from tests.jupyterlab import PANEL, READY, laboratory, opened, until
 
 pytest.importorskip("jupyterlab", reason="there is no JupyterLab in this environment (extra lab)")
-
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-SECONDS = 60
-PANEL = "jupyterapp.shell.currentWidget"
-READY = f"""window.jupyterapp && {PANEL}?.content?.widgets?.length > 2
-    && {PANEL}.sessionContext.session?.kernel?.status === 'idle'"""
 
 
 @pytest.fixture(scope="module")
 def server(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a JupyterLab on this machine alone, with a folder, settings and a home of its own."""
-    home = tmp_path_factory.mktemp("home")
-    shutil.copytree(NOTEBOOKS, home / "checkout" / "notebooks")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    own = {
-        name: str(home / name)
-        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
-    }
-    words = [
-        "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token=", "--expose-app-in-browser",
-        f"--ServerApp.root_dir={home / 'checkout'}", f"--LabApp.workspaces_dir={home / 'workspaces'}", "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    ]  # fmt: skip
-    log = (home / "log").open("wb")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", *words],
-        env=os.environ | own | {"HOME": str(home), "ANALYTICS_LAKE": str(lake.root)},
-        stdout=subprocess.DEVNULL,
-        stderr=log,
-        start_new_session=True,
-    )
-    try:
-        address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + SECONDS
-        while True:
-            try:
-                urllib.request.urlopen(f"{address}/api/status", timeout=5).close()  # noqa: S310  # our own server
-                break
-            except OSError:
-                assert process.poll() is None and time.monotonic() < deadline, (home / "log").read_text()
-                time.sleep(0.1)
+    with laboratory(tmp_path_factory.mktemp("home"), Path(str(lake.root))) as address:
         yield address
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
-        log.close()
 
 
 @pytest.fixture(scope="module")
 def tour(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     """The notebook of the tour, its cells run, in a window tall enough to hold them."""
     with chromium(tmp_path_factory.mktemp("profile")) as browser:
-        target = browser.call("Target.createTarget", url="about:blank")["targetId"]
-        session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime"):
-            browser.call(f"{domain}.enable", session)
-        size = {"width": 1400, "height": 12_000, "deviceScaleFactor": 1, "mobile": False}
-        browser.call("Emulation.setDeviceMetricsOverride", session, **size)
-        browser.call("Page.navigate", session, url=f"{server}/lab/tree/notebooks/explore.ipynb?reset")
-        shown = Shown(browser, session)
-        until(shown, READY)
+        shown = opened(browser, server, 1400, 12_000)
         # Every cell is to be there to be looked at, also those that no window would show.
         shown.ask(f"{PANEL}.content.notebookConfig = {{...{PANEL}.content.notebookConfig, windowingMode: 'none'}}; 0")
         shown.ask("void jupyterapp.commands.execute('notebook:run-all-cells')")
         until(shown, f"{PANEL}.content.widgets.at(-1).model.executionCount > 0 && ({READY})")
         yield shown
-
-
-def until(shown: Shown, script: str) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not shown.ask(f"(() => {{ try {{ return !!({script}) }} catch (e) {{ return false }} }})()"):
-        assert time.monotonic() < deadline, script
-        time.sleep(0.1)
 
 
 def style(shown: Shown, selector: str, name: str) -> list[str]:

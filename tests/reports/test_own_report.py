@@ -156,6 +156,68 @@ def test_findings_of_ones_own_colour_the_index_and_fail_the_job_as_those_of_the_
         assert (card.state, (alarm(card, "new"), alarm(card, "any"))) == (state, fails)
 
 
+def finding(text: str, number: float | None = None, **about: Any) -> dict[str, Any]:
+    """As ``add_finding`` tells one whose severity is left to the page."""
+    told = {"severity": "new", "is_compared": True, "text": text, **about}
+    return told if number is None else {**told, "number": number}
+
+
+def test_a_finding_is_new_known_worse_or_fixed_by_what_the_last_report_told() -> None:
+    before = [
+        finding("12 users reached 1,000 points"), finding("slow", 100.0), finding("dear", 100.0), finding("gone"),
+        finding("elsewhere", realm_id="a"), {"severity": "new", "text": "said by the notebook"}, finding("over", severity="fixed"),
+    ]  # fmt: skip
+    told = [
+        finding("15 users reached 2,500 points"), finding("slow", 109.0), finding("dear", 111.0), finding("over"),
+        finding("elsewhere", realm_id="b"), {"severity": "known", "text": "dear"},
+    ]  # fmt: skip
+    found = own_findings.compared(told, before, is_whole=True)
+    assert [one["severity"] for one in found] == ["known", "known", "worse", "new", "new", "known", "fixed", "fixed"]
+    assert [one["text"] for one in found[6:]] == ["gone", "elsewhere"]
+    again = own_findings.compared([], found, is_whole=True)
+    assert not {"gone", "said by the notebook"} & {one["text"] for one in again}, "what is over is told once"
+    blind = own_findings.compared([], before, is_whole=False)
+    assert {one["severity"] for one in blind} == {"known"} and "lacks days" in own_findings.listed(blind).text
+    assert [one["severity"] for one in own_findings.compared(told, None, is_whole=True)][:4] == ["new"] * 4
+
+
+def test_the_next_days_report_is_compared_with_the_last_ones_findings(tmp_path: Path, lake: Lake, forked: None) -> None:
+    cell = """import analytics
+for text, number in {"8": [("seen", 1), ("over", 1)], "9": [("seen", 5)]}[since[9]]:
+    analytics.add_finding(f"{text} {number} times", number=number)
+import os
+os.environ.get("ANALYTICS_MIN_USERS")"""
+    own = notebook(tmp_path, cell)
+    book = nbformat.read(own, as_version=4)
+    book.cells[0].source += "\nmin_users = 1"
+    book.cells.append(nbformat.v4.new_code_cell("%%bash\nsleep 120 &\necho begun"))
+    nbformat.write(book, own)
+    out = {"out": tmp_path / "out", "lake": str(lake.root), "min_users": 5}
+    began = time.monotonic()
+    first = api.render(str(own), since="2026-07-08", until="2026-07-09", **out)
+    second = api.render(str(own), since="2026-07-09", until="2026-07-10", **out)
+    assert "begun" in first.html.read_text(encoding="utf-8") and time.monotonic() - began < 60, (
+        "nobody waits for its child"
+    )
+    assert first.card.counts == {"new": 2}
+    assert second.card.counts == {"worse": 1, "fixed": 1} and second.card.state == "worse"
+    page = second.html.read_text(encoding="utf-8")
+    assert "told by the last report, and not by this one" in page and "&#39;5&#39;" in page
+    assert "fewer than 5 logged users" in page
+
+
+def test_a_notebook_that_knows_no_least_number_of_users_is_refused_where_there_is_one(
+    tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, given = notebook(tmp_path, "1"), {"out": tmp_path / "out", "lake": str(lake.root), **WINDOW}
+    with pytest.raises(UsageError, match="no parameter min_users") as refused:
+        api.render(str(own), min_users=5, **given)
+    assert "min_users = 1" in refused.value.hint
+    monkeypatch.setenv("ANALYTICS_MIN_USERS", "5")
+    with pytest.raises(UsageError, match="fewer than 5 users"):
+        api.render(str(own), **given)
+
+
 @pytest.mark.parametrize(
     "given", [{"text": "x", "severity": "wrose"}, {"text": " "}, {"text": 5}, {"text": "x", "realm": 7}]
 )

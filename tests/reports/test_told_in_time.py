@@ -14,12 +14,14 @@ import nbformat
 import pytest
 
 from analytics import api
+from analytics.lake.expiry_mark import Expired
 from analytics.lake.lake import Lake
+from analytics.lake.repair import extraction
 from analytics.reports import missing_days
 from analytics.reports.render import steps
 from analytics.reports.schedule import cards
 from analytics.reports.schedule.run import Outcome, RunResult, run
-from tests.reports.test_report_run import card, nightly, notebook
+from tests.reports.test_report_run import at, card, nightly, notebook
 
 
 class Screen(io.StringIO):
@@ -75,8 +77,8 @@ def test_missing_days_are_named_in_stretches_with_the_one_command_that_brings_th
     assert missing_days.names(days(9, 8, 13)) == "Wed 8 – Thu 9 July and Mon 13 July 2026"
     assert missing_days.names([date(2026, 6, 30), *days(1)]) == "Tue 30 June – Wed 1 July 2026"
     assert missing_days.names(days(1, 3, 5, 7, 9, 11)).endswith("and 2 more stretches")
-    assert missing_days.command(days(8, 13)) == "strategy-analytics extract --since 2026-07-08 --until 2026-07-14"
-    assert missing_days.command(days(8), days(8)).endswith("--until 2026-07-09 --also-expired")
+    assert extraction(days(8, 13)) == "strategy-analytics extract --since 2026-07-08 --until 2026-07-14"
+    assert extraction(days(8), days(8)).endswith("--until 2026-07-09 --also-expired")
 
 
 def test_findings_breakdowns_and_days_that_are_not_there_have_exit_codes_of_their_own() -> None:
@@ -87,6 +89,11 @@ def test_findings_breakdowns_and_days_that_are_not_there_have_exit_codes_of_thei
     words = f"cannot tell: not extracted is Wed 8 July 2026; to mend it: {command}"
     assert [cards.unseen(one, "new") for one in (quiet, blind, known)] == ["", words, words]
     assert [cards.unseen(one, "never") for one in (quiet, blind, known)] == ["", words, ""]
+    # Days that were expired since the report was made.
+    mark = Expired(date(2026, 7, 9), None, at(9), "1")
+    assert cards.unseen(cards.with_expired(blind, mark), "new") == (
+        f"cannot tell: expired is Wed 8 July 2026; to mend it: {command} --also-expired"
+    )
 
     def code(*outcomes: dict[str, str]) -> int:
         job = SimpleNamespace(label="")

@@ -209,7 +209,7 @@ def test_users_whose_runs_are_alike_make_a_mean_less_sure(monkeypatch: pytest.Mo
 def test_few_users_with_most_of_the_runs_tell_as_much_as_few() -> None:
     def tells(runs: list[float]) -> float:
         squares = sum(one**2 for one in runs)
-        return asked_runs.UserSums(len(runs), 1.0, 0.0, sum(runs), 0.0, 0.0, squares).quantile
+        return asked_runs.UserSums(len(runs), 1.0, 0.0, sum(runs), 0.0, 0.0, squares, squares).quantile
 
     assert tells([7.0] * 10) == pytest.approx(2.2622, abs=1e-4)  # of a table of Student's t, 9 degrees of freedom
     assert tells([100.0] * 3 + [0.1] * 500) > 3.1  # as three users and a few, not as 503
@@ -221,6 +221,23 @@ def test_the_intervals_of_thousands_of_groups_hold_too() -> None:
     assert missed(groups.Logs(400, 12_000, 7)) == []
 
 
+def test_the_first_of_uneven_users_does_not_make_a_difference_too_sure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "SHARES", (1.0,))
+    monkeypatch.setattr(groups, "RATES", (0.2, 0.2))
+    logs = groups.Logs(150, 8_000, 20261130, users=60, spread=0.5, uneven=1.2)
+    one = groups.differences(logs)["est_points_mean"]
+    assert one.graded == 150 and one.held >= 139  # 9 in 10 such tests of an interval that holds in 95 of 100
+
+
+def test_a_users_residual_is_freed_of_the_users_own_part_in_the_mean() -> None:
+    # Users of 60, 30 and 10 runs and 1, 2 and 4 points a run: the mean is 1.6, the residuals are -36, 12 and 24.
+    runs, points = np.array([60.0, 30.0, 10.0]), np.array([60.0, 60.0, 40.0])
+    rest = 1 - runs / 100
+    squares = [float((one / rest).sum()) for one in (points**2, points * runs, runs**2)]
+    sums = asked_runs.UserSums(3, 1.0, 160.0, 100.0, *squares, float((runs**2).sum()))
+    assert sums.error == pytest.approx(math.sqrt(36**2 / 0.4 + 12**2 / 0.7 + 24**2 / 0.9) / 100)
+
+
 # ---- compared --------------------------------------------------------------------------------------------------------
 
 
@@ -230,9 +247,9 @@ def by_users(rows: pd.DataFrame) -> Moments:
     weights = rows["sample_weight"]
     off = weights * (rows["points"] - np.average(rows["points"], weights=weights)) / weights.sum()
     each = off.groupby(rows["external_user_id"].fillna(rows["execution_id"])).sum()
-    error = math.sqrt((each**2).sum() * len(each) / (len(each) - 1))
-    found = of_mean(rows["points"], weights, process=True)
     runs = weights.groupby(rows["external_user_id"].fillna(rows["execution_id"])).sum()
+    error = math.sqrt((each**2 / (1 - runs / runs.sum())).sum())
+    found = of_mean(rows["points"], weights, process=True)
     by_student = [
         float(stats.t.ppf(0.975, freedom)) for freedom in (runs.sum() ** 2 / (runs**2).sum() - 1, found.freedom)
     ]

@@ -90,7 +90,7 @@ def run(words: list[str] | None = None) -> None:
         generate(pages, LAKE)
         if not asked.quick:
             notebooks.write(pages, LAKE)
-            pictures.write(pages, pictures.render(LAKE, BUILD / "reports"))
+            pictures.write(pages, pictures.render(LAKE, BUILD / "reports"), LAKE)
         build(pages, site)
         print(site / "index.html")
     if asked.serve is not None:

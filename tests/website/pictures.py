@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from analytics.cli import main
+from tests import chromium as browser
+from tests import jupyterlab
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -16,6 +21,10 @@ FLAGS = (
 )  # fmt: skip
 WIDTH, HEIGHT = 1180, 1500
 SECONDS = 60
+_FIRST_CELLS = 6
+_OUTER = ".jp-WindowedPanel-outer"
+_SETTLED_SECONDS = 1.0
+"""For letters and pictures to stand where they belong."""
 FROM, UNTIL = "2026-07-06", "2026-07-11"
 """The demo's last days."""
 
@@ -99,12 +108,47 @@ def photograph(program: str, page: Path, target: Path, width: int = WIDTH, heigh
         subprocess.run([program, *FLAGS, *words], check=True, timeout=SECONDS, capture_output=True)
 
 
-def write(into: Path, pages: dict[str, Path]) -> None:
+def _checkout_with(lake: Path, home: Path) -> Path:
+    """A folder in which ``checkout/demo/lake`` is the lake."""
+    (home / "checkout" / "demo").mkdir(parents=True)
+    (home / "checkout" / "demo" / "lake").symlink_to(lake.resolve())
+    return home
+
+
+def photograph_tour(lake: Path, target: Path) -> bool:
+    """The first answers of the tour in JupyterLab, as PNG; False where there is no JupyterLab."""
+    if find_spec("jupyterlab") is None:
+        return False
+    with (
+        tempfile.TemporaryDirectory() as home,
+        tempfile.TemporaryDirectory() as profile,
+        # By a name that is the same wherever the site is built.
+        jupyterlab.laboratory(_checkout_with(lake, Path(home)), Path("demo/lake")) as address,
+        browser.chromium(Path(profile)) as program,
+    ):
+        shown = jupyterlab.opened(program, address, WIDTH, HEIGHT)
+        panel, first = jupyterlab.PANEL, f"{jupyterlab.PANEL}.content.widgets[{_FIRST_CELLS}]"
+        shown.ask("void jupyterapp.commands.execute('application:toggle-left-area')")
+        shown.ask(f"{panel}.content.activeCellIndex = {_FIRST_CELLS}; 0")
+        shown.ask("void jupyterapp.commands.execute('notebook:run-all-above')")
+        code = f"{panel}.content.widgets.slice(0, {_FIRST_CELLS}).filter(c => c.model.type === 'code')"
+        jupyterlab.until(shown, f"{first} && {code}.every(c => c.model.executionCount > 0) && ({jupyterlab.READY})")
+        shown.ask(
+            f"{panel}.content.activeCellIndex = 0; {panel}.content.node.querySelector('.jp-WindowedPanel-outer').scrollTop = 0; 0"
+        )
+        time.sleep(_SETTLED_SECONDS)
+        picture = program.call("Page.captureScreenshot", shown.session)["data"]
+    target.write_bytes(base64.b64decode(picture))
+    return True
+
+
+def write(into: Path, pages: dict[str, Path], lake: Path | None = None) -> None:
     """The page that shows them all; pictures where there is a browser, links to the pages in any case.
 
     Args:
         into: The staged pages.
         pages: As ``render`` returns them.
+        lake: What the tour shows in JupyterLab; without it there is no such picture.
     """
     program = chromium()
     lines = ["# What the reports look like", "", "Rendered from the demo's lake when this site was built.", ""]
@@ -125,4 +169,7 @@ def write(into: Path, pages: dict[str, Path]) -> None:
                 height=HEIGHT if picture is not CALENDAR else 700,
             )
             lines += [f"![{picture.title}](pages/{picture.name}.png){{ .page }}", ""]
+    if program and lake is not None and photograph_tour(lake, folder / "jupyterlab.png"):
+        lines += ["## The tour in JupyterLab", "", "`make lab`: its first answers. [About it](explore.md).", ""]
+        lines += ["![The tour in JupyterLab](pages/jupyterlab.png){ .page }", ""]
     (into / "reports.md").write_text("\n".join(lines), encoding="utf-8")

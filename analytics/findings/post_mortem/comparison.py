@@ -23,6 +23,7 @@ from analytics.findings.post_mortem.post_mortem import Investigation
 from analytics.findings.replay.paired import Moved, relative
 from analytics.findings.replay.replayed import Counterfactual, Replayed
 from analytics.findings.replay.trials import Basis, TrialVerdict, VersionTrial, judge
+from analytics.lake.repair import extraction
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -171,11 +172,12 @@ class Comparison(Investigation):
         self.other = other
         for letter, group in (("A", family), ("B", other)):
             if self.rows_of(letter).empty:
-                days = len(self.coverage.missing)
+                held = self.coverage
                 raise UsageError(
                     f"no run of {group.name!r} is logged in this window, so there is nothing to compare",
-                    hint=f"{days} of its days were not extracted, or lost files since: strategy-analytics extract"
-                    if days
+                    hint=f"{len(held.missing)} of its days were not extracted, are expired, or lost files since: "
+                    f"{extraction(held.missing, held.expired)}"
+                    if held.missing
                     else "choose a window in which both ran, with --since and --until",
                 )
 

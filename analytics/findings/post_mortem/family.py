@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -367,7 +368,8 @@ def _tagged(lake: Warehouse, tag: str, realm: str | None, any_realm: bool) -> Fa
     if len(names) > 1:
         raise UsageError(
             f"the experiment tag {tag!r} is on {len(names)} strategies: {', '.join(map(repr, names))}",
-            hint=f"compare them with each other: --family {names[0]!r} --against {names[1]!r}",
+            hint=f"compare them with each other: family={names[0]!r}, against={names[1]!r}",
+            command_hint=f"compare them with each other: --family={shlex.quote(names[0])} --against={shlex.quote(names[1])}",
         )
     members = sorted({member.version for member in found}, key=lambda version: version[::-1])
     return Family(found[0].realm_id, f"{TAG}{tag}", True, tuple(members), frozenset(members))

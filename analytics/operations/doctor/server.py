@@ -74,7 +74,9 @@ def _rights(source: Source, session: Row) -> Iterator[Check]:
     more = list(rights["more_rights"])
     if rights["can_write"]:
         more.insert(0, "change what it should only read")
-    repair = "connect as a role that can only read what is needed: strategy-analytics doctor --role-sql prints its SQL"
+    repair = (
+        "connect as a role that can only read what is needed: `strategy-analytics doctor --role-sql` prints its SQL"
+    )
     if rights["is_superuser"]:
         yield advice("rights", f"role {session['role']} is a superuser: it can do everything", repair)
     elif more:

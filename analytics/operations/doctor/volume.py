@@ -10,6 +10,7 @@ from analytics.errors import SourceError
 from analytics.estimates.sampling_rates import Rates, described
 from analytics.lake import expiry_mark
 from analytics.lake.lake import Lake
+from analytics.lake.repair import extraction
 from analytics.model import DayRecord, RealmFilter
 from analytics.operations.doctor import Check, advice, ok
 from analytics.source.source import Source
@@ -100,7 +101,7 @@ def incomplete(lake: Lake, first: date, last: date) -> list[date]:
 
 def command(days: tuple[date, ...]) -> str:
     """The extraction of these days."""
-    return f"strategy-analytics extract --since {days[0]} --until {days[-1] + ONE_DAY}"
+    return extraction(days)
 
 
 def format_days(days: tuple[date, ...]) -> str:

@@ -79,7 +79,7 @@ def day_differences(frame: pd.DataFrame, *, middle: float = math.nan, width: int
         ends = [under if known(under) else low, over if known(over) else high]
         axes.plot([at, at], ends, color=shade, lw=1.6, zorder=3, solid_capstyle="butt")
         axes.plot([at], [value], "D" if role else "o", ms=6, color=shade, mew=0, zorder=4)
-    for place in dict.fromkeys((0.0, max(seen), min(seen))):
+    for place in _ticks(seen, high - low):
         annotate(
             axes,
             (0, place),
@@ -91,3 +91,12 @@ def day_differences(frame: pd.DataFrame, *, middle: float = math.nan, width: int
         )
     time_axis(axes, first, last, room)
     return figure
+
+
+def _ticks(seen: list[float], reach: float) -> list[float]:
+    """Nothing, and the largest numbers where their words have room beside it."""
+    # halves: the reach of the largest numbers is beyond a number
+    return [
+        0.0,
+        *(end for end in dict.fromkeys((max(seen), min(seen))) if abs(end) / 2 / (reach / 2) * _HIGH > 2 * SMALL),
+    ]

@@ -86,7 +86,7 @@ class AnswerFrame(pd.DataFrame):  # type: ignore[misc]  # pandas ships no types
         more = len(self) > results.MOST_ROWS
         below = f"The first {results.MOST_ROWS} of {len(self):,} rows." if more else results.counted(len(rows))
         below += " .frame has every column, and all rows."
-        html = page.Markup('<div class="sa-rows">{}</div>{}').format(table.html, page.note(below).html)
+        html = page.answer_rows(table, len(columns)) + page.note(below).html
         text = results.aligned([visible(name) for name in names], [[_text(value) for value in row] for row in rows])
         return page.Block(html, f"{text}\n{below}", "answer")
 

@@ -179,9 +179,7 @@ class Estimated:
         shown = [{str(at): cell.html for at, cell in enumerate(row)} for row in rows]
         table = page.table(shown, columns, empty="No logged runs.")
         below = [page.note(sentence) for sentence in [*self._below(), *self.notes]]
-        html = page.Markup('<div class="sa-rows">{}</div>{}').format(
-            table.html, page.Markup("").join(one.html for one in below)
-        )
+        html = page.answer_rows(table, len(columns)) + page.Markup("").join(one.html for one in below)
         return page.Block(html, repr(self), "answer")
 
     def _below(self) -> list[str]:

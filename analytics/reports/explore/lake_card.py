@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from analytics.lake import losses
 from analytics.lake.losses import Loss
+from analytics.lake.repair import extraction
 from analytics.reports import page
 from analytics.reports.common import realm_name
 from analytics.reports.explore import results
@@ -146,10 +147,8 @@ class Card:
         ]
         if not any(wrong):
             return "Every day is complete." if not self.lost else "Rows without a day have lost their files."
-        first = min((*self.partial, *self.gaps, *lost))
-        last = max((*self.partial, *self.gaps, *lost)) + ONE_DAY
         said = "; ".join(filter(None, wrong))
-        return f"{said[0].upper()}{said[1:]}: strategy-analytics extract --since {first} --until {last}"
+        return f"{said[0].upper()}{said[1:]}: {extraction((*self.partial, *self.gaps, *lost))}"
 
     def _more(self) -> str:
         told = []

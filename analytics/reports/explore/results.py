@@ -72,7 +72,7 @@ def shown(relation: duckdb.DuckDBPyRelation) -> page.Block:
         if more
         else counted(len(rows))
     )
-    html = page.Markup('<div class="sa-rows">{}</div>{}').format(table.html, page.note(below).html)
+    html = page.answer_rows(table, len(columns)) + page.note(below).html
     return page.Block(html, f"{table.text}\n{below}", "answer")
 
 
@@ -173,7 +173,7 @@ def _kind() -> type[Any]:
             columns = [page.Column(name, name, role="wide" if name == self.columns[-1] else None) for name in self]
             cells = [{name: _shown(name, cell) for name, cell in row.items()} for row in self.to_dict("records")]
             table = page.table(cells, columns)
-            html = page.Markup('<div class="sa-rows">{}</div>').format(table.html)
+            html = page.answer_rows(table, len(columns))
             return page.Block(html, repr(self), "answer")._repr_mimebundle_()
 
         def __repr__(self) -> str:

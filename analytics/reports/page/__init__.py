@@ -54,7 +54,7 @@ from analytics.reports.page.inline import (
     was,
     worse,
 )
-from analytics.reports.page.table import Column, table
+from analytics.reports.page.table import Column, answer_rows, table
 
 __all__ = [
     "Block",
@@ -68,6 +68,7 @@ __all__ = [
     "StepState",
     "Todo",
     "alone",
+    "answer_rows",
     "author",
     "banner",
     "before",

@@ -123,6 +123,21 @@ def table(
     return Block(html, "\n".join(lines))
 
 
+_ON_PAPER = ((16, " sa-cards"), (8, " sa-broad"))
+"""Columns for which a sheet of A4 has no room any more: across, and upright."""
+
+
+def answer_rows(shown: Block, columns: int) -> Markup:
+    """A table of whatever columns somebody has asked for: scrolled on a screen, and on paper turned or cut into cards.
+
+    Args:
+        shown: The table.
+        columns: How many it has.
+    """
+    paper = next((name for most, name in _ON_PAPER if columns > most), "")
+    return Markup('<div class="sa-rows{}">{}</div>').format(paper, shown.html)
+
+
 def _class(row_class: str | Callable[[Mapping[str, Any]], str | None] | None, record: Mapping[str, Any]) -> Markup:
     name = row_class(record) if callable(row_class) else record.get(row_class) if row_class else None
     return Markup(' class="sa-{}"').format(name) if name in _ROW_CLASSES else Markup("")

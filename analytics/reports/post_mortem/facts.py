@@ -25,7 +25,7 @@ from analytics.findings.post_mortem.finding import (
 from analytics.findings.post_mortem.groups import NO_CASE, Group, run_estimate
 from analytics.findings.post_mortem.post_mortem import Investigation
 from analytics.findings.replay.replayed import Counterfactual, Replayed
-from analytics.reports import common
+from analytics.reports import common, missing_days
 from analytics.reports.common import state_of
 from analytics.reports.post_mortem import verdict, version_story
 from analytics.reports.post_mortem.phrases import reason_sentence
@@ -116,14 +116,14 @@ def summary(
         nav: Links to the page's sections, with their words.
     """
     finding = shown.incident
-    missing = [str(day) for day in investigation.coverage.missing]
+    days = missing_days.facts(investigation.coverage)
     counts = _counts(finding)
     return {
         "report": "post_mortem",
-        "state": state_of(counts, missing),
+        # What it has found and is over is over, whatever other days would tell.
+        "state": state_of(counts, [] if any(counts.values()) else days["missing_days"]),
         "counts": counts,
-        "missing_days": missing,
-        "lost_days": [str(day) for day in investigation.coverage.lost],
+        **days,
         "digest": common.sentence(f"{title}: {sentence}"),
         "title": title,
         "nav": nav,

@@ -9,7 +9,7 @@ from analytics.findings.rehearsal.drafts import fingerprint
 from analytics.findings.rehearsal.look_back import look_back
 from analytics.findings.replay.run_evidence import pieces
 from analytics.program import MAX_NODES, published_size
-from analytics.reports import page
+from analytics.reports import missing_days, page
 from analytics.reports.common import SummaryBlock, masked, realm_name, summary_block
 from analytics.reports.page import Column, number
 from analytics.reports.receipt.receipt import of_evidence
@@ -311,7 +311,7 @@ class RehearsalReport(ShownReport):
             Column("own", "Its own program pays the same", align="right"),
             Column("other", "pays otherwise", align="right"),
             Column("open", "cannot tell: cut trace", align="right"),
-            Column("why", "Why not tried", kind="author"),
+            *([Column("why", "Why not tried", kind="author")] if any(row["why"] for row in rows) else []),
         ]
         text = (
             f"{len(found.tried.rows):,} of {number.counted(found.tried.logged_count, 'logged ok run')} "
@@ -356,8 +356,7 @@ class RehearsalReport(ShownReport):
             "since": found.since.isoformat(),
             "until": found.until.isoformat(),
             "state": self._state,
-            "missing_days": [str(day) for day in found.coverage.missing],
-            "lost_days": [str(day) for day in found.coverage.lost],
+            **missing_days.facts(found.coverage),
             "conditions": [one.text for one in self._conditions],
             "refused": self.refused,
             "counts": {"new": len(self.refused)},
@@ -377,13 +376,13 @@ class RehearsalReport(ShownReport):
 
     @property
     def _state(self) -> str:
-        """The worst in a word. Where nothing could be tried for want of days, nothing is known to be quiet."""
+        """The worst in a word. Where nothing changed in the days that are there, nothing is known of those that are not."""
         found = self.inquiry
         if found.failures or self.refused:
             return "new"
-        if not len(found.tried.rows) and found.coverage.missing:
-            return "no data"
-        return "known" if found.changed.value else "quiet"
+        if len(found.tried.rows) and found.changed.value:
+            return "known"
+        return "no data" if found.coverage.missing else "quiet"
 
     def summary_block(self) -> SummaryBlock:
         """For the last cell of the notebook."""

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from analytics.config import child_environment, home
@@ -60,7 +61,8 @@ def execute(notebook: Path, executed: Path, values: Mapping[str, Value]) -> None
         private = opened.enter_context(scratch.folder(otherwise=executed.parent))
         # The process goes first, then the thread that writes into the folder, then the folder.
         leave = opened.enter_context(contextlib.ExitStack())
-        process = opened.enter_context(_process(private))
+        users = int(str(values.get("min_users") or 0))
+        process = opened.enter_context(_process(private, {"ANALYTICS_MIN_USERS": str(users)} if users else {}))
         # Not in the main thread: there the client takes the signals that ask the process to end for itself.
         thread = threading.Thread(target=run, name="notebook", daemon=True)
         thread.start()
@@ -105,11 +107,12 @@ def _papermill(notebook: Path, executed: Path, values: Mapping[str, Value], mana
 
 
 @contextlib.contextmanager
-def _process(private: Path) -> Iterator[subprocess.Popen[str]]:
+def _process(private: Path, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[subprocess.Popen[str]]:
     """A process that waits to be a kernel; ended afterwards, if it has not ended itself, with all of its group.
 
     Args:
         private: Folder for all that it writes.
+        settings: Of the report, which calls in its cells have without being told.
     """
     package, own = Path(str(resources.files("analytics"))).parent, home()
     process = subprocess.Popen(  # our own words
@@ -120,6 +123,7 @@ def _process(private: Path) -> Iterator[subprocess.Popen[str]]:
         start_new_session=True,  # as the client starts kernels: Ctrl-C is for this process
         env=child_environment(
             package,
+            **settings,
             # Files of settings and of starts in somebody's home folder are for their own sessions.
             # That folder may not be there at all, nor be writable: a container's user has none.
             **{name: str(private / "jupyter") for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR")},

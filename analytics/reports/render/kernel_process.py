@@ -11,7 +11,7 @@ def main() -> None:
     # While whoever has started this process gets ready to talk to it.
     from ipykernel import kernelapp
 
-    from analytics.reports.render import own_outputs
+    from analytics.reports.render import own_outputs, script_cells
 
     line = sys.stdin.readline()
     if not line:
@@ -19,6 +19,7 @@ def main() -> None:
     app = kernelapp.IPKernelApp.instance()
     app.initialize(json.loads(line))  # type: ignore[no-untyped-call]
     own_outputs.prepare(app.shell)
+    script_cells.prepare(app.shell)
     app.start()  # type: ignore[no-untyped-call]
 
 

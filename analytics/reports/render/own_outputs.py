@@ -61,7 +61,7 @@ def frame(shown: Any, **_asked_for: object) -> Bundle:
     ]
     table = page.table([{str(at): _cell(one) for at, one in enumerate(row)} for row in rows], columns)
     left = f"{len(shown) - len(rows):,} more rows are in the frame." if len(shown) > len(rows) else ""
-    html = page.Markup('<div class="sa-rows">{}</div>{}').format(table.html, page.note(left).html if left else "")
+    html = page.answer_rows(table, len(titles)) + (page.note(left).html if left else "")
     return page.Block(html, "\n".join(filter(None, (table.text, left))))._repr_mimebundle_()
 
 

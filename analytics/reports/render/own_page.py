@@ -17,6 +17,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from analytics.errors import ReportError
+from analytics.lake.repair import extraction
 from analytics.reports import missing_days, own_findings, page
 from analytics.reports.common import realm_name
 from analytics.reports.page import number
@@ -61,7 +62,7 @@ class _Pages:
 
     title: page.Markup | None = None
     parts: list[str | _Section] = field(default_factory=list)
-    findings: list[Mapping[str, Any]] = field(default_factory=list)
+    findings: list[dict[str, Any]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     has_head: bool = False
     unsearched: int = 0
@@ -76,7 +77,11 @@ class _Pages:
 
 
 def own_page(
-    cells: Sequence[Any], card: Card, held: Coverage | None = None
+    cells: Sequence[Any],
+    card: Card,
+    held: Coverage | None = None,
+    before: Sequence[Mapping[str, Any]] | None = None,
+    least_users: int = 1,
 ) -> tuple[str, list[str], list[tuple[str, page.Markup]], dict[str, Any]]:
     """What a notebook of one's own shows.
 
@@ -84,6 +89,8 @@ def own_page(
         cells: Of the executed notebook.
         card: What is known of the report.
         held: How much of its window the lake holds, where that is known.
+        before: Findings of the last report; ``None`` where there is none.
+        least_users: Users that whatever is shown must rest on, as the notebook was told.
 
     Returns:
         Title, blocks, the links of its sections, and the facts for ``summary.json``.
@@ -103,12 +110,14 @@ def own_page(
             hint="end a cell with a table, a chart or a print, or write Markdown: docs/own-report.md",
         )
     missing = held.missing if held is not None else []
-    facts = own_findings.facts_of(made.findings, {**_days(held), **made.facts})
+    made.findings = own_findings.compared(made.findings, before, is_whole=not missing)
+    days = missing_days.facts(held) if held is not None else {}
+    facts = own_findings.facts_of(made.findings, {**days, **made.facts})
     title = str(facts.get("title") or (page.Markup(made.title).striptags() if made.title else card.title))
     blocks = [] if made.has_head else [_head(made, card, title).in_page]
     if missing and held is not None:
         said = ["The lake does not hold all of the window: ", missing_days.counted(held), ". Bring it: "]
-        command = page.mono(missing_days.command(missing, held.expired))
+        command = page.mono(extraction(missing, held.expired))
         blocks.append(page.banner([*said, command]).in_page)
     if made.findings:
         blocks.append(own_findings.listed(made.findings).in_page)
@@ -126,19 +135,17 @@ def own_page(
             "1 picture of this page was" if made.unsearched == 1 else f"{made.unsearched} pictures of this page were"
         )
         blocks.append(page.note(f"{pictures} not searched for ids and secrets: nobody can read in a picture.").in_page)
+    if least_users > 1:
+        told = f"To be passed on: the notebook was told to leave out what fewer than {least_users} logged users did."
+        blocks.append(page.note(told).in_page)
     return title, blocks, nav[:_MOST_IN_NAV], {**facts, "title": title}
-
-
-def _days(held: Coverage | None) -> dict[str, Any]:
-    if held is None:
-        return {}
-    return {"missing_days": [str(day) for day in held.missing], "lost_days": [str(day) for day in held.lost]}
 
 
 def _section(part: _Section, place: str) -> page.Block:
     body = page.Markup('<div class="sa-own">{}</div>').format(page.Markup("").join(part.body))
     if part.heading:
-        return page.section(place, part.heading, body=body)
+        # Columns that somebody has asked for want all the page's width.
+        return page.section(place, part.heading, body=body, full="sa-rows" in body)
     return page.Block(body, "")
 
 

@@ -14,6 +14,7 @@ from analytics.lake.lake import Lake
 from analytics.reports.explore.lake_folder import find_lake
 from analytics.reports.parameter_values import Value
 from analytics.reports.render.notebooks import (
+    OF_ONE_STRATEGY,
     PARAMETERS,
     REPORTS,
     ReportParameters,
@@ -45,6 +46,7 @@ class Plan:
         card: What is known of it so far.
         builder: What the notebook of the package calls with the values, ``analytics.post_mortem``: an error of ours in that cell
             is about what was asked for. Empty for a notebook of somebody else.
+        last: Of such a notebook the last report's ``summary.json``; empty where there is none. Others are told in ``previous``.
     """
 
     notebook: Path
@@ -53,19 +55,27 @@ class Plan:
     target: Path
     card: Card
     builder: str = ""
+    last: str = ""
 
     def check(self) -> None:
         """Refuse at once what the report's process would refuse when it has started, as far as no row of the lake is asked.
 
         Raises:
             UsageError: It cannot be done as asked, or the lake holds nothing of the tenant.
+            NotExtractedError: It is empty, and the report is of one tenant or one strategy.
             LakeError: There is no lake.
         """
-        if kind := PARAMETERS.get(self.builder.removeprefix("analytics.")):
+        lake, realms = Lake(place(self.text("lake"))), [self.card.realm] if self.card.is_scoped else None
+        name = self.builder.removeprefix("analytics.")
+        if kind := PARAMETERS.get(name):
             report = kind.of(self.values)
             report.check()
             realm, any_realm = report.tenant
-            in_sight.check(Lake(place(self.text("lake"))), None if any_realm else [realm])
+            realms = None if any_realm else [realm]
+        lake.ensure_there(may_be_empty=True)
+        if (realms is not None or name in OF_ONE_STRATEGY) and not lake.realms():
+            raise in_sight.not_extracted(lake, Window(self.card.since, self.card.until).days)
+        in_sight.check(lake, realms)
 
     def text(self, name: str) -> str:
         """A parameter as a text; empty where it is empty or the notebook has none of that name."""
@@ -86,6 +96,7 @@ class Plan:
             "target": str(self.target),
             "card": cards.to_json(self.card),
             "builder": self.builder,
+            "last": self.last,
         }
 
     @classmethod
@@ -99,6 +110,7 @@ class Plan:
             Path(values["target"]),
             cards.from_json(values["card"]),
             values["builder"],
+            values["last"],
         )
 
 
@@ -121,7 +133,8 @@ def _resolve(definition: Definition, parameters: Mapping[str, Value], today: dat
     source = notebook_path(definition.notebook)
     known = declared_parameters(source)
     given = {**definition.parameters, **parameters}
-    values = checked(known, given)
+    wanted = given if "min_users" in known else {name: value for name, value in given.items() if name != "min_users"}
+    values = checked(known, wanted)
     if given.get("realm") == "" and not values.get("no_realm"):
         # An unset variable of a script. The notebook takes an empty name for all tenants.
         raise UsageError(
@@ -133,7 +146,7 @@ def _resolve(definition: Definition, parameters: Mapping[str, Value], today: dat
     window = _window(definition, parameters, values, today).of_report()
     values |= {"since": window.since.isoformat(), "until": window.until.isoformat()}
     folder, counters = _text(values, "lake") or None, _text(values, "counters")
-    users = values.get("min_users") or ""
+    users = values.get("min_users") or given.get("min_users") or ""
     settings = Settings.from_env(
         lake=folder, min_users=int(users) if isinstance(users, int | float) else str(users), sample_rates=""
     )
@@ -149,6 +162,13 @@ def _resolve(definition: Definition, parameters: Mapping[str, Value], today: dat
         values["counters"] = _counters(counters or settings.counters, is_named=bool(counters))
     if "min_users" in known:
         values["min_users"] = settings.min_users
+    elif settings.min_users > 1:
+        raise UsageError(
+            f"nothing that fewer than {settings.min_users} users did may be shown, and the notebook {source.name} has no parameter "
+            "min_users, so it would show it",
+            hint="give its parameters cell min_users = 1, and leave small groups out: lake.estimate(…) does so, of a table of your "
+            "own you do it; or --min-users 1 for readers who may see all",
+        )
     return _Resolved(source, values, window)
 
 
@@ -220,7 +240,8 @@ def plan(
     )
     target = out / folder_name(definition.name, values, window)
     builder = f"analytics.{definition.notebook}" if definition.notebook in REPORTS else ""
-    return Plan(resolved.notebook, values, about, target, card, builder)
+    last = None if builder else find_last(out, prefix, about, window, is_own=True)
+    return Plan(resolved.notebook, values, about, target, card, builder, str(last.resolve()) if last else "")
 
 
 def _counters(where: str, *, is_named: bool) -> str:

@@ -46,7 +46,9 @@ def scope_of_previous(name: str, values: Mapping[str, Value]) -> dict[str, Value
     return {"name": name, "lake": lake, **about}
 
 
-def find_last(out: Path, prefix: str, about: Mapping[str, Value], window: Window) -> Path | None:
+def find_last(
+    out: Path, prefix: str, about: Mapping[str, Value], window: Window, *, is_own: bool = False
+) -> Path | None:
     """The ``summary.json`` of the report before; None when there is none.
 
     Args:
@@ -54,6 +56,7 @@ def find_last(out: Path, prefix: str, about: Mapping[str, Value], window: Window
         prefix: What its folder's name begins with.
         about: Its ``scope``.
         window: The window of the new report. The last one began before it, and ended no later.
+        is_own: Of a notebook of one's own, whose window its card says.
     """
     dated = [(match[1], folder) for folder in out.glob(f"{prefix}*") if (match := _DAYS.search(folder.name))]
     best: tuple[datetime, Path] | None = None
@@ -61,13 +64,13 @@ def find_last(out: Path, prefix: str, about: Mapping[str, Value], window: Window
         if best is not None and day < best[0].date().isoformat():
             break  # older by its name: need not be opened
         path = folder / "summary.json"
-        until = _until(path, about, window)
+        until = _until(path, about, window, is_own=is_own)
         if until is not None and (best is None or until > best[0]):
             best = until, path
     return best[1] if best else None
 
 
-def _until(path: Path, about: Mapping[str, Value], window: Window) -> datetime | None:
+def _until(path: Path, about: Mapping[str, Value], window: Window, *, is_own: bool) -> datetime | None:
     """The end of a report's window; None where it cannot be the last one before another window.
 
     A file that was half-written or edited by hand is none: it must not stop every later report.
@@ -78,10 +81,10 @@ def _until(path: Path, about: Mapping[str, Value], window: Window) -> datetime |
             return None
         from analytics.findings.runaway import previous_report
 
-        last = previous_report.read(path)
+        last = cards.read(path.parent) if is_own else previous_report.read(path)
     except (OSError, UsageError, *typed_json.WRONG):
         return None
-    if last.since >= window.since or last.until > window.until:
+    if last is None or last.since >= window.since or last.until > window.until:
         return None
     length = window.until - window.since
     return last.until if abs((last.until - last.since) - length) <= _SAME_LENGTH * length else None
@@ -182,7 +185,9 @@ def turn(out: Path) -> Iterator[None]:
 
 
 _BARE = "{}: its words are not shown, for they may hold what readers of this page must not see"
-_LOG = "read them in the log of the run that made this page, or render it by hand: strategy-analytics report says them"
+_LOG = (
+    "read them in the log of the run that made this page, or render it by hand: `strategy-analytics report` says them"
+)
 
 
 def publish(

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from analytics import errors
 from analytics.errors import AnalyticsError, ReportError, named
 from analytics.lake.lake import Lake
+from analytics.lake.repair import extraction
 from analytics.reports.parameter_values import Value
 from analytics.reports.render import report_process
 from analytics.reports.render.plan import Plan
@@ -28,7 +29,7 @@ from analytics.reports.render.publish_folder import publish, put_in_place, stagi
 from analytics.reports.render.steps import StepLine, step
 from analytics.reports.schedule import cards
 from analytics.reports.schedule.cards import Card
-from analytics.storage import place
+from analytics.storage import place, typed_json
 from analytics.warehouse.in_sight import LakeInSight
 from analytics.window import Window
 
@@ -113,6 +114,7 @@ def render_here(planned: Plan, folder: Path) -> None:
     """
     from analytics.reports.schedule import archive
 
+    planned.check()
     target = planned.target
     is_new = not target.parent.exists()
     try:
@@ -152,12 +154,17 @@ def _make(planned: Plan, made: Path, executed: Path) -> None:
     try:
         if executed.is_file():
             leak_gate.clean(executed, forbidden, target, is_own=not planned.builder)
-        if failure is not None:
-            raise _in_words(failure, forbidden)
         own = None if planned.builder else planned.card
-        title, page, facts = assemble(
-            executed, made_at=planned.card.made_at, own=own, held=_held(planned) if own else None
-        )
+        held = _held(planned) if own else None
+        if failure is not None:
+            error = _in_words(failure, forbidden)
+            if held is not None and held.missing:
+                error.add_words(
+                    "",
+                    f"days of its window are not in the lake, which may be why: {extraction(held.missing, held.expired)}",
+                )
+            raise error
+        title, page, facts = assemble(executed, made_at=planned.card.made_at, own=own, held=held, planned=planned)
         (made / "report.html").write_text(page, encoding="utf-8")
         (made / "summary.json").write_text(
             json.dumps({"title": title, "scope": planned.scope, **facts}, indent=1, ensure_ascii=False, allow_nan=False)
@@ -266,7 +273,12 @@ def _said(values: Mapping[str, Value]) -> list[str]:
 
 
 def assemble(
-    notebook: Path, *, made_at: datetime | None = None, own: Card | None = None, held: Coverage | None = None
+    notebook: Path,
+    *,
+    made_at: datetime | None = None,
+    own: Card | None = None,
+    held: Coverage | None = None,
+    planned: Plan | None = None,
 ) -> tuple[str, str, dict[str, Any]]:
     """An executed notebook as a page.
 
@@ -277,6 +289,7 @@ def assemble(
         made_at: UTC; the page says it in its last line, and nowhere else.
         own: What is known of the report, where the notebook is the user's own.
         held: How much of its window the lake holds.
+        planned: What was rendered, where a report is: the last one and the least number of users are known by it.
 
     Returns:
         Title, HTML, and the facts of the summary cell.
@@ -298,13 +311,32 @@ def assemble(
     if own is not None:
         from analytics.reports.render.own_page import own_page
 
-        title, blocks, links, facts = own_page(book.cells, own, held)
+        title, blocks, links, facts = own_page(
+            book.cells,
+            own,
+            held,
+            _told_before(planned) if planned else None,
+            int(str(planned.values.get("min_users") or 1)) if planned else 1,
+        )
     else:
         title, blocks, links, facts = _blocks(book.cells)
     nav = [(archive.HOME, "Reports"), *links]
     files = [name for name, _ in page.csv_tables("".join(blocks))]
     document = page.document(title, blocks, nav=nav, footer=footer, code_cells=code, has_neighbours=True, files=files)
     return title, document, facts
+
+
+def _told_before(planned: Plan) -> list[dict[str, Any]] | None:
+    """Findings of the last report of the same notebook about the same; None where there is none that can be read."""
+    from analytics.reports import own_findings
+
+    if not planned.last:
+        return None
+    try:
+        told = typed_json.document(Path(planned.last).read_text(encoding="utf-8"))
+        return [own_findings.checked(one) for one in typed_json.listed(told["findings"])]
+    except (OSError, *typed_json.WRONG):
+        return None
 
 
 def _blocks(cells: Sequence[Any]) -> tuple[str, list[str], Sequence[tuple[str, Any]], dict[str, Any]]:

@@ -325,14 +325,13 @@ class RunawayRules(ShownReport):
 
     def summary(self) -> dict[str, object]:
         """The same facts as plain JSON values."""
-        missing = [str(day) for day in self.held.missing]
+        days = missing_days.facts(self.held)
         facts = {
             **data_box.summary(self.evidence, self.found, self.previous),
-            "state": state_of(data_box.counts_of(self.found), missing),
+            "state": state_of(data_box.counts_of(self.found), days["missing_days"]),
             "title": self.title,
             "digest": self.digest,
-            "missing_days": missing,
-            "lost_days": [str(day) for day in self.held.lost],
+            **days,
             **rules.summary(self._rules),
             "actions": advice.summary(self.found, self._advice),
             "time_split": time_split.facts(self.evidence.times),

@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from analytics.reports import page
+from analytics.lake.repair import extraction
+from analytics.reports import missing_days, page
 from analytics.reports.common import realm_name
 from analytics.reports.page import number as write
 from analytics.reports.render.publish_folder import remove, sweep, turn
@@ -40,7 +41,7 @@ def index_document(cards: Sequence[Card], *, made_at: datetime) -> str:
         return page.document("Reports", [block.in_page for block in blocks], footer=_footer(made_at))
     newest = max(card.day for card in cards)
     blocks = [page.head(_kick(cards, newest), _title(cards, newest))]
-    blocks += [page.banner(words) for words in _banners(cards)]
+    blocks += [page.banner(words) for words in [*_banners(cards), *_blind(cards, newest)]]
     blocks.append(_calendar(cards, newest))
     if table := _post_mortems(cards):
         blocks.append(table)
@@ -131,6 +132,18 @@ def _banners(cards: Sequence[Card]) -> list[page.Markup]:
         seen = page.link(before.page, f"the one of {_day(before.day)}")
         said.append(page.inline([subject, " You see ", seen, f", {old}. ", error]))
     return said
+
+
+def _blind(cards: Sequence[Card], newest: date) -> list[page.Markup]:
+    """What the newest day's reports have not seen, and the one command that brings all of it."""
+    those = [card for card in _current([card for card in cards if card.day == newest]) if card.missing_days]
+    days = [date.fromisoformat(day) for card in those if not card.is_failed for day in card.missing_days]
+    if not days:
+        return []
+    expired = [date.fromisoformat(day) for card in those for day in card.expired_days]
+    dropped = f" ({write.counted(len({*expired}), 'day')} of them dropped on purpose)" if expired else ""
+    said = f"Not in the lake is {missing_days.names(days)}{dropped}; then render again: "
+    return [page.inline([said, page.mono(extraction(days, expired))])]
 
 
 def _day(day: date) -> str:

@@ -10,6 +10,9 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from analytics.lake import expiry_mark
+from analytics.lake.expiry_mark import Expired
+from analytics.lake.repair import extraction
 from analytics.reports import missing_days
 from analytics.storage import typed_json
 
@@ -44,6 +47,7 @@ class Card:
         counts: Findings by kind.
         missing_days: Of the window, as far as its findings depend on them: not extracted, or with files that are lost.
         lost_days: Of these, the lost ones.
+        expired_days: Of these, the ones that were dropped on purpose.
         verdict: Its sentence; of a failure, what happened.
         hint: Of a failure: what repairs it.
         size: How much was overpaid, as an estimate's plain values; None where that is not the question.
@@ -64,6 +68,7 @@ class Card:
     counts: Mapping[str, int] = field(default_factory=dict)
     missing_days: Sequence[str] = ()
     lost_days: Sequence[str] = ()
+    expired_days: Sequence[str] = ()
     verdict: str = ""
     hint: str = ""
     size: Mapping[str, Any] | None = None
@@ -145,8 +150,8 @@ def read(folder: Path) -> Card | None:
         typed_json.flag(card.is_scoped)
         for count in card.counts.values():
             typed_json.whole(count)
-        for day in (*card.missing_days, *card.lost_days):
-            typed_json.text(day)
+        for day in (*card.missing_days, *card.lost_days, *card.expired_days):
+            typed_json.day(day)
         _check_size(card.size)
         is_sound = card.since < card.until and isinstance(card.missing_days, list | tuple)
     except (OSError, *typed_json.WRONG):
@@ -186,9 +191,21 @@ def of_facts(card: Card, facts: Mapping[str, Any]) -> Card:
         counts={str(kind): int(count) for kind, count in counts.items()} if isinstance(counts, dict) else {},
         missing_days=[str(day) for day in facts.get("missing_days") or ()],
         lost_days=[str(day) for day in facts.get("lost_days") or ()],
+        expired_days=[str(day) for day in facts.get("expired_days") or ()],
         verdict=str(facts.get("verdict") or facts.get("title") or ""),
         size=facts["overpaid"] if isinstance(facts.get("overpaid"), dict) else None,
     )
+
+
+def with_expired(card: Card, mark: Expired | None) -> Card:
+    """The card of a rendering that was there before: since it was made days that it lacked may have been expired, or wanted back.
+
+    Args:
+        card: Of the report.
+        mark: What the lake has let go, now.
+    """
+    days = [day for day in card.missing_days if expiry_mark.is_expired(mark, date.fromisoformat(day))]
+    return replace(card, expired_days=[day for day in days if day not in card.lost_days])
 
 
 def alarm(card: Card, fail_on: str) -> str:
@@ -217,8 +234,10 @@ def unseen(card: Card, fail_on: str) -> str:
     """
     if card.is_failed or not card.missing_days or (fail_on == "never" and card.state != NO_DATA):
         return ""
-    never = [date.fromisoformat(day) for day in card.missing_days if day not in card.lost_days]
-    lost = [date.fromisoformat(day) for day in card.lost_days]
-    said = [f"not extracted is {missing_days.names(never)}"] * bool(never)
-    said += [f"lost in the lake is {missing_days.names(lost)}"] * bool(lost)
-    return f"cannot tell: {'; '.join(said)}; to mend it: {missing_days.command([*never, *lost])}"
+    missing, lost, expired = (
+        [date.fromisoformat(day) for day in days] for days in (card.missing_days, card.lost_days, card.expired_days)
+    )
+    never = [day for day in missing if day not in (*lost, *expired)]
+    told = (("not extracted is", never), ("expired is", expired), ("lost in the lake is", lost))
+    said = "; ".join(f"{what} {missing_days.names(days)}" for what, days in told if days)
+    return f"cannot tell: {said}; to mend it: {extraction([*missing, *lost], expired)}"

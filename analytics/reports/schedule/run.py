@@ -16,9 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from analytics.config import Settings
-from analytics.errors import LakeError, LakeLockedError, ReportError, ReportsLockedError, UsageError, named
+from analytics.errors import (
+    LakeError,
+    LakeLockedError,
+    NotExtractedError,
+    ReportError,
+    ReportsLockedError,
+    UsageError,
+    named,
+)
 from analytics.extraction import clocks
-from analytics.lake import losses
+from analytics.lake import expiry_mark, losses
+from analytics.lake.expiry_mark import Expired
 from analytics.lake.lake import Lake
 from analytics.lake.losses import Loss
 from analytics.model import DayRecord
@@ -196,7 +205,8 @@ def fingerprint(planned: Plan, ledger: Sequence[DayRecord], lost: Sequence[Loss]
     if draft := planned.text("draft"):
         with contextlib.suppress(OSError):  # the report says so itself
             told.append(hashlib.sha256(Path(draft).read_bytes()).hexdigest())
-    before = cards.read(Path(planned.text("previous")).parent) if planned.text("previous") else None
+    previous = planned.text("previous") or planned.last
+    before = cards.read(Path(previous).parent) if previous else None
     told.append(before.inputs or before.made_at.isoformat() if before else "")
     for record in ledger:
         if record.day is None or not first <= record.day <= last:
@@ -268,7 +278,8 @@ class RunResult:
         3 when a report failed; 1 when findings of a new one fail the job or a draft is still refused; 4 when one cannot tell,
         because days of its window are not in the lake; else 0.
         """
-        if any(outcome.state == "failed" for outcome in self.outcomes):
+        # Of a lake in which there is nothing yet some reports have a page that says so, and others have none.
+        if any(outcome.state == "failed" and not outcome.unseen for outcome in self.outcomes):
             return ReportError.exit_code
         if any(outcome.alarm for outcome in self.outcomes):
             return cards.FINDINGS
@@ -329,9 +340,9 @@ def run(
             ledger = opened.records()
             whole = opened.lake
             del opened  # its memory is wanted by those who render
-            lost = losses.of_days(whole, ledger, None)
+            lost, mark = losses.of_days(whole, ledger, None), expiry_mark.read(whole.root)
             with report_process.Warm() as warm, ThreadPoolExecutor(workers) as pool:
-                runner = _Runner(folder, given, ledger, lost, force, fail_on, progress, held, warm, workers == 1)
+                runner = _Runner(folder, given, ledger, lost, mark, force, fail_on, progress, held, warm, workers == 1)
                 try:
                     for outcomes in pool.map(runner.chain, chains):
                         result.outcomes += outcomes
@@ -372,6 +383,7 @@ class _Runner:
     parameters: dict[str, Value]
     ledger: Sequence[DayRecord]
     lost: Sequence[Loss]
+    mark: Expired | None
     force: bool
     fail_on: str | None
     progress: Callable[[Outcome], None] | None
@@ -407,9 +419,9 @@ class _Runner:
         last = shown_already(planned, self.out, job.draft) if job.draft and not self.force else None
         if last is not None and not self._has_come(last):
             return self._up_to_date(job, planned, last, began)
-        words = ""
+        words = unseen = ""
         try:
-            card, words = self._render(planned, 60 * job.definition.timeout_minutes)
+            card, words, unseen = self._render(planned, 60 * job.definition.timeout_minutes)
         except OSError as error:
             # A disk that is full for one report may have room for the others, and a failure's page may not fit either.
             said = f"{error.strerror or named(error)}, while the report or its failure was written"
@@ -417,7 +429,7 @@ class _Runner:
         seconds = time.monotonic() - began
         _log.info("%s: %s after %.1f s", planned.target.name, card.state, seconds)
         if card.is_failed:
-            return Outcome(job, "failed", card, seconds, said=words)
+            return Outcome(job, "failed", card, seconds, said=words, unseen=unseen)
         fail_on = self._wanted(job, planned)
         return Outcome(job, "rendered", card, seconds, cards.alarm(card, fail_on), unseen=cards.unseen(card, fail_on))
 
@@ -433,12 +445,15 @@ class _Runner:
     def _up_to_date(self, job: Job, planned: Plan, page: Path, began: float) -> Outcome:
         """Nothing to make. Findings were told when they were new; a draft that was refused stays so until it changes."""
         refused = still_refused(page) if planned.text("fail_on") and self.fail_on != "never" else ""
-        card = cards.read(page) or planned.card
+        card = cards.with_expired(cards.read(page) or planned.card, self.mark)
         unseen = cards.unseen(card, self._wanted(job, planned))
         return Outcome(job, "up to date", card, time.monotonic() - began, refused, unseen=unseen)
 
-    def _render(self, planned: Plan, limit_seconds: float) -> tuple[Card, str]:
-        """What the report says, and of a failure the words for the log: on its page some may be left out."""
+    def _render(self, planned: Plan, limit_seconds: float) -> tuple[Card, str, str]:
+        """What the report says, and of a failure the words for the log, of which some may be left out on its page.
+
+        Where it failed for want of anything in the lake, also what `Outcome.unseen` is then.
+        """
         with report_process.folder(self.out) as folder:
             line = StepLine(planned.card.name) if self.is_alone else None
             ended = report_process.run(
@@ -452,10 +467,11 @@ class _Runner:
             if line:
                 line.clear()
             if ended.code == 0:
-                return cards.read(planned.target) or planned.card, ""
+                return cards.read(planned.target) or planned.card, "", ""
             failure = planned.target.with_name(planned.target.name + FAILED)
             if ended.code != report_process.FAILED or ended.error is None:
                 error = ended.error or ended.failure(None if self.stopped.is_set() else limit_seconds)
                 publish_failure(planned, error, folder / report_process.HALF_RUN)
         words = " ".join(ended.error.message.split()) if ended.error else ended.words
-        return cards.read(failure) or planned.card, words
+        unseen = f"{ended.error.message}; {ended.error.hint}" if isinstance(ended.error, NotExtractedError) else ""
+        return cards.read(failure) or planned.card, words, unseen

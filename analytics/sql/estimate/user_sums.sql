@@ -22,16 +22,21 @@ with measured as not materialized (
   select grp, side, measure, unit, part, runs
     from measured
    where external_user_id is null
+), told as (
+  -- what a user leaves to the others; of one who has all there is nothing to tell
+  select *, greatest(1 - runs / nullif(sum(runs) over (partition by grp, side, measure), 0), 1e-9) as rest
+    from person
 ), summed as (
   select grp, side, measure,
          count(*) filter (where runs > 0) as users,
          any_value(unit)                  as unit,
          fsum(part)                       as parts,
          fsum(runs)                       as runs,
-         fsum(part * part)                as part_squares,
-         fsum(part * runs)                as products,
+         fsum(part * part / rest)         as part_squares,
+         fsum(part * runs / rest)         as products,
+         fsum(runs * runs / rest)         as freed_run_squares,
          fsum(runs * runs)                as run_squares
-    from person
+    from told
    group by grp, side, measure
 )
 select dense_rank() over (order by grp nulls last) as number, * exclude grp
