@@ -42,8 +42,8 @@ def counted(bench: Bench) -> None:
     exporters = {"game": apart, "workers": together}
     with contextlib.ExitStack() as stack:
         for name, port in (("one", one), ("two", two)):
-            stack.enter_context(_prometheus(program, place / name, port, _scrapes(exporters, name)))
-        stack.enter_context(_prometheus(program, place / "copies", copies, _federation(one, two)))
+            stack.enter_context(prometheus(program, place / name, port, _scrapes(exporters, name)))
+        stack.enter_context(prometheus(program, place / "copies", copies, _federation(one, two)))
         stack.enter_context(_living(place, apart, together))
         until = datetime.now(UTC) - timedelta(seconds=2 * STEP)
         since = until - timedelta(seconds=SECONDS - 3 * STEP)
@@ -75,13 +75,21 @@ def _federation(*ports: int) -> str:
 
 
 @contextlib.contextmanager
-def _prometheus(program: str, home: Path, port: int, configuration: str) -> Iterator[None]:
-    home.mkdir()
+def prometheus(program: str, home: Path, port: int, configuration: str, *more: str) -> Iterator[None]:
+    """A server that answers, ended at the end.
+
+    Args:
+        program, home, port: Which, where its files are, where it listens.
+        configuration: Its file.
+        more: Words of its command line.
+    """
+    home.mkdir(exist_ok=True)
     (home / "prometheus.yml").write_text(configuration, encoding="utf-8")
     words = [
         f"--config.file={home}/prometheus.yml",
         f"--storage.tsdb.path={home}/data",
         f"--web.listen-address=127.0.0.1:{port}",
+        *more,
     ]
     with _process([program, *words], home / "log"):
         end = time.monotonic() + PATIENCE

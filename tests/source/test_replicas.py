@@ -136,3 +136,44 @@ def test_a_fall_that_is_no_restart_does_not_count_everything_again(tmp_path, odd
 def test_an_answer_that_is_partial_is_said_to_be(tmp_path):
     found = read_text(tmp_path, json.dumps(answer([(RUNS, labels(), ONE)]) | {"isPartial": True}))
     assert any("the answer is partial" in word for word in found.missing)
+
+
+JOB, AGAIN = {"job": "game", "instance": "a:8000", "pod": "a"}, {"job": "again", "instance": "a:8000", "pod": "a"}
+FAR = {"job": "federate", "instance": "far:9090", "pod": "a", "exported_job": "game", "exported_instance": "a:8000"}
+
+
+@pytest.mark.parametrize(
+    ("other", "begun", "runs"),
+    [
+        (FAR, None, 120.0),
+        (FAR, T0 - 9e5, 120.0),
+        (AGAIN, T0 - 9e5, 120.0),
+        (AGAIN, T0 - 8e5, 240.0),
+        (AGAIN, None, 240.0),  # two processes may well count alike
+    ],
+)
+def test_a_process_that_is_federated_or_scraped_by_two_jobs_is_counted_once(tmp_path, other, begun, runs):
+    data = [(RUNS, labels(**JOB), ONE), (RUNS, labels(**other), lagging(ONE, 30))]
+    if begun is not None:
+        data += [(STARTED, JOB, [(t, T0 - 9e5) for t, _ in ONE]), (STARTED, other, [(t, begun) for t, _ in ONE])]
+    found = read_data(tmp_path, data)
+    assert hourly(found) == pytest.approx(dict.fromkeys(range(6), runs), abs=2)
+    assert any("read twice" in word for word in found.missing) == (runs == 120.0)
+
+
+def test_a_sum_under_the_counters_own_name_is_not_counted_beside_what_it_sums(tmp_path):
+    summed = {name: value for name, value in labels(**JOB).items() if name not in ("instance", "pod")}
+    found = read_data(tmp_path, [(RUNS, labels(**JOB), ONE), (RUNS, summed, ONE)])
+    assert hourly(found) == pytest.approx(dict.fromkeys(range(6), 120.0))
+    assert any("sums that a rule made" in word for word in found.missing)
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_rare_run_before_a_restart_and_one_after_are_two_each_in_its_hour(tmp_path, is_told):
+    begun = [(t, T0 - 9e5 if t < T0 + 3600 * 2 else T0 + 3600 * 2 - 20) for t, _ in ONE]
+    rare = [(t, 1.0) for t, _ in ONE if T0 + 900 <= t < T0 + 7200 or t >= T0 + 4 * 3600 + 900]
+    data = [(RUNS, labels(**JOB), ONE), (RUNS, labels(**JOB, status="error"), rare)]
+    found = read_data(tmp_path, [*data, *([(STARTED, JOB, begun)] if is_told else [])])
+    errors = found.runs[found.runs["status"] == "error"]
+    assert dict(zip(errors["hour"].dt.hour - SINCE.hour, errors["runs"], strict=True)) == {0: 1.0, 4: 1.0}
+    assert not errors["is_interpolated"].any()

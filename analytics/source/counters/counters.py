@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analytics.errors import ConfigurationError, SourceError
+from analytics.source.counters.copies import Copies
 from analytics.source.counters.increase import (
     ENGINE_LABELS,
     Births,
@@ -124,6 +125,8 @@ def _counters(samples: Samples, window: Window) -> Counters:
     _require_runs(samples, runs, window)
     replicas = Replicas.among(runs, started)
     runs, dropped, started = (replicas.one_of_each(series) for series in (runs, dropped, started))
+    copies = Copies.among(runs, started)
+    runs, dropped, started = (copies.without(series) for series in (runs, dropped, started))
     first, last = min(s.times[0] for s in runs), max(s.times[-1] for s in runs)
     spans = [(float(s.times[0]), float(s.times[-1])) for s in runs]
     if samples.is_one_window:
@@ -142,10 +145,10 @@ def _counters(samples: Samples, window: Window) -> Counters:
         key = (realm, kind, status)
         corrected, count = without_setbacks(counter)
         setbacks[process_name(counter.labels)] += count
-        grown = growth(corrected, births.of(counter), hours)
+        grown = growth(corrected, births, hours)
         table[key] = table[key] + grown if key in table else grown
     assumed = dict(births.assumed)  # before the other counter adds to it
-    drops = [growth(without_setbacks(counter)[0], births_of_drops.of(counter), hours) for counter in dropped]
+    drops = [growth(without_setbacks(counter)[0], births_of_drops, hours) for counter in dropped]
     known_drops = is_known if samples.is_one_window else hours.covered((s.times[0], s.times[-1]) for s in dropped) > 0
     return Counters(
         samples.where,
@@ -160,6 +163,7 @@ def _counters(samples: Samples, window: Window) -> Counters:
             *_late([births, births_of_drops]),
             *_assumed(assumed, sum(float(grown.amount.sum()) for grown in table.values())),
             *replicas.sentences,
+            *copies.sentences,
             *_set_back(+setbacks),
             *_odd_series(runs, replicas),
             *_absent(dropped),

@@ -220,24 +220,47 @@ class Births:
             return float(self.all_scrapes[np.searchsorted(self.all_scrapes, first) - 1])
         return None
 
+    def anew(self, series: Series) -> tuple[Flags, Floats]:
+        """Between which samples of a series its process has started, and when it was scraped last before the second of them.
 
-def growth(series: Series, birth: float | None, hours: Hours) -> Growth:
+        A series that is away for longer than Prometheus looks back, while its process shows others, was of a process that ended;
+        where ``process_start_time_seconds`` is scraped it must say so, too. (That alone would not do: a value is carried on for as
+        long as Prometheus looks back, beside the start of the next process.)
+        """
+        import numpy as np
+
+        times = series.times
+        scrapes = self.scrapes[process(series.labels)]
+        seen = scrapes[np.maximum(np.searchsorted(scrapes, times[1:]) - 1, 0)]
+        starts = self.started.get(process(series.labels))
+        is_away = seen - times[:-1] > BACK_AFTER
+        if starts is None or starts.times[0] > times[0] + MARGIN:
+            return is_away, seen
+        at = np.maximum(np.searchsorted(starts.times, times, side="right") - 1, 0)
+        return is_away & (np.abs(np.diff(starts.values[at])) > 1), seen
+
+
+def growth(series: Series, births: Births, hours: Hours) -> Growth:
     """What a counter grew by in each hour.
 
-    A value below the one before means that the process has started anew: all of the new value is growth. Between two
+    A value below the one before means that the process has started anew, and so does a series that was away while its process was
+    scraped (it begins with the first run of its kind): all of the new value is growth then, since the last scrape. Between two
     samples a counter is taken to grow evenly. Before the first sample (or the birth) and after the last it does not grow.
     """
     import numpy as np
 
-    values = series.values
+    times, values, birth = series.times, series.values, births.of(series)
     steps = np.diff(values)
-    total = np.concatenate([[0.0], np.cumsum(np.where(steps < 0, values[1:], steps))])
-    times = series.times
+    is_anew, seen = births.anew(series)
+    is_anew |= steps < 0
+    total = np.concatenate([[0.0], np.cumsum(np.where(is_anew, values[1:], steps))])
+    quiet = np.flatnonzero(is_anew & (seen > times[:-1]))
+    times, total = np.insert(times, quiet + 1, seen[quiet]), np.insert(total, quiet + 1, total[quiet])
     if birth is not None:
         times = np.concatenate([[birth], times])
         total = np.concatenate([[0.0], total + values[0]])
     is_interpolated = np.zeros(len(hours.starts), dtype=bool)
-    for at in np.flatnonzero(np.diff(times) > GAP):
+    for at in np.flatnonzero((np.diff(times) > GAP) & (np.diff(total) > 0)):
         is_interpolated |= hours.touched(times[at], times[at + 1])
     return Growth(np.diff(np.interp(hours.edges, times, total)), is_interpolated)
 
@@ -264,7 +287,7 @@ def spans_of_hours(starts: Sequence[datetime]) -> str:
 ENGINE_LABELS = ("realm", "strategy_type", "status")
 """The engine's own; ``exported_`` in front where the scraping server has a label of that name itself."""
 
-_LEAST_RISE = 20.0
+LEAST_RISE = 20.0
 """Runs that must have been counted for rising together to show anything."""
 _MOST_OFF = 0.02
 """Share of samples that may not fit: scrapes come late, and processes start anew."""
@@ -303,7 +326,7 @@ class Replicas:
         """Of series that differ in nothing else the one that covers most."""
         remaining = list(series)
         for way in self.labels:
-            remaining = [max(group, key=_covers) for group in _groups(remaining, way)]
+            remaining = [max(group, key=covers) for group in _groups(remaining, way)]
         return remaining
 
     @property
@@ -322,7 +345,8 @@ def _groups(series: Sequence[Series], way: frozenset[str]) -> list[list[Series]]
     return list(groups.values())
 
 
-def _covers(series: Series) -> tuple[float, int]:
+def covers(series: Series) -> tuple[float, int]:
+    """How long a series goes, in seconds, and how many samples it has."""
     return float(series.times[-1] - series.times[0]), len(series.times)
 
 
@@ -335,19 +359,19 @@ def _is_pair(runs: Sequence[Series], started: Sequence[Series], way: frozenset[s
         return all(abs(counter.values[-1] - group[0].values[-1]) < 1 for group in begun for counter in group)
     risen = 0.0
     for group in pairs:
-        longest = max(group, key=_covers)
+        longest = max(group, key=covers)
         for other in group:
             if other is longest:
                 continue
-            together = _risen_together(other, longest)
+            together = risen_together(other, longest)
             if together is None:
                 return False
             risen += together
-    return risen >= _LEAST_RISE
+    return risen >= LEAST_RISE
 
 
-def _risen_together(series: Series, other: Series) -> float | None:
-    """How much one rose while the other did the same; ``None`` when they are two."""
+def risen_together(series: Series, other: Series) -> float | None:
+    """How much one rose while the other did the same; ``None`` when they are of two processes."""
     import numpy as np
 
     inside = (series.times >= other.times[0]) & (series.times <= other.times[-1])
