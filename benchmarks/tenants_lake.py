@@ -132,6 +132,9 @@ def _renamed(rows: Any, info: PartitionInfo) -> Any:
     )
     if "execution_id" in rows.column_names:
         rows = rows.set_column(0, "execution_id", pa.array([_ID.format(number, row) for row in range(ROWS_EACH)]))
+        place = rows.schema.get_field_index("external_user_id")
+        users = [f"user-{row}@{info.partition.realm}" for row in range(ROWS_EACH)]
+        rows = rows.set_column(place, "external_user_id", pa.array(users, rows.schema.field(place).type))
     return rows
 
 

@@ -229,13 +229,14 @@ class _Search:
         import pyarrow.parquet as pq
 
         try:
-            with pq.ParquetFile(readable(self._lake.place(name))) as file:
+            # Of a few rows, handing columns to threads takes longer than reading them.
+            with pq.ParquetFile(readable(self._lake.place(name)), pre_buffer=self._lake.storage.is_remote) as file:
                 wanted = [
                     c for c in (*schema.PEOPLE_COLUMNS, *_TEXTS, *_OF_PROGRAMS, "trace") if c in file.schema_arrow.names
                 ]
                 realm = None
                 for number in range(file.num_row_groups):
-                    table = file.read_row_group(number, columns=["realm_id", *wanted])
+                    table = file.read_row_group(number, columns=["realm_id", *wanted], use_threads=False)
                     realm = table["realm_id"].slice(0, 1).to_pylist()[0] if len(table) else None
                     if any(self._holds(realm, column, table[column]) for column in wanted):
                         return realm, True

@@ -350,10 +350,14 @@ class Lake:
         except (FileNotFoundError, IsADirectoryError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def ledger_problems(self) -> dict[str, str]:
-        """What is wrong with files of the ledger: their names, and why they cannot be read."""
+    def ledger_problems(self, days: Iterable[date | None] | None = None) -> dict[str, str]:
+        """What is wrong with files of the ledger: their names, and why they cannot be read.
+
+        Args:
+            days: Only those of these; of all when not given.
+        """
         problems: dict[str, str] = {}
-        for day in self.recorded_days():
+        for day in self.recorded_days() if days is None else days:
             path = self.ledger_path(day)
             try:
                 ledger.read(path, day)

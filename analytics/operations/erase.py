@@ -316,16 +316,18 @@ class _Erasure:
         self._record()
         self._finish_the_last()
         stuck: dict[Partition, DamagedFile] = {}
-        for info in [self._info(hit) for hit in self._subject.find(self._realms)]:
+        hits = self._subject.find(self._realms)
+        before = {day: lake.recorded(day) for day in {hit.day for hit in hits}}
+        for info in [self._info(hit) for hit in hits]:
             try:
                 self._rewrite(info)
             except DamagedFileError as error:
                 name = self._lake.name("executions", info.partition)
                 stuck[info.partition] = damage.of(self._lake, name, error.message)
-        broken = {realm: self._broken_programs(realm) for realm in self._realms}
-        self._day_files()
+        broken = self._broken_programs()
+        self._day_files(before)
         changed = 0
-        for realm in (realm for realm in self._realms if not broken[realm]):
+        for realm in (realm for realm in self._realms if realm not in broken):
             without = functools.partial(protect_definition, self._people(realm))
             changed += definitions.protect(lake, realm, without, self._workspace)
         hits = [hit for hit in self._subject.find(self._realms) if hit.theirs or hit.as_caller]
@@ -415,11 +417,22 @@ class _Erasure:
             )
         return info
 
-    def _broken_programs(self, realm: str | None) -> list[DamagedFile]:
-        """Files of a tenant's programs that cannot be read, and so cannot be made anew without the person."""
+    def _broken_programs(self) -> dict[str | None, list[DamagedFile]]:
+        """Files of tenants' programs that cannot be read, and so cannot be made anew without the person; by tenant."""
         tables = ("definitions", "program_history")
-        places = {table: self._lake.realm_path(table, realm) for table in tables}
-        return damage.find(self._lake, {table: [str(path)] for table, path in places.items() if path.exists()})
+        owners = {
+            str(path): realm
+            for realm in self._realms
+            for table in tables
+            if (path := self._lake.realm_path(table, realm)).exists()
+        }
+        places = {
+            table: [name for name in owners if name.startswith(f"{self._lake.root}/{table}/")] for table in tables
+        }
+        broken: dict[str | None, list[DamagedFile]] = {}
+        for one in damage.find(self._lake, places):
+            broken.setdefault(owners[f"{self._lake.root}/{one.name}"], []).append(one)
+        return broken
 
     # ---- the whole lake --------------------------------------------------------------------------------------------
 
@@ -439,17 +452,24 @@ class _Erasure:
         staged.write_text(text, encoding="utf-8")
         self._lake.replace(staged, self._lake.root / tombstones.FOLDER / name)
 
-    def _day_files(self) -> None:
-        """Take away every day file that no longer tells what the ledger tells, and make those of the days anew."""
-        for file in list(day_files.everywhere(self._lake)):
-            record = self._lake.recorded(file.day)
-            now = day_files.current(self._lake, record) if record else {}
-            if now.get(file.table) != file:
-                self._lake.remove(file.path)
-        days = {date.fromisoformat(entry["day"]) for entry in self._entries if entry["day"]}
-        before: Mapping[date | None, DayRecord | None] = {}
-        with closing(DayCompactor(self._workspace, set())) as gathering:
-            day_files.write(self._lake, sorted(days), before, gathering, self._workspace)
+    def _day_files(self, before: Mapping[date | None, DayRecord | None]) -> None:
+        """Make the day files of the days anew, and take away every one that no longer tells what the ledger tells.
+
+        What others' partitions hold comes from the file that goes: one person's row must not cost a read of all tenants.
+
+        Args:
+            before: The ledger's days as they were when the search began.
+        """
+        days = sorted({date.fromisoformat(entry["day"]) for entry in self._entries if entry["day"]})
+        try:
+            with closing(DayCompactor(self._workspace, set())) as gathering:
+                day_files.write(self._lake, days, before, gathering, self._workspace)
+        finally:
+            for file in list(day_files.everywhere(self._lake)):
+                record = self._lake.recorded(file.day)
+                now = day_files.current(self._lake, record) if record else {}
+                if now.get(file.table) != file:
+                    self._lake.remove(file.path)
 
 
 def _begun() -> dict[str, Json]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from analytics import sql
 from analytics.errors import DamagedFileError
 from analytics.extraction import day_files
-from analytics.lake import schema
+from analytics.lake import ledger_columns, schema
 from analytics.lake.lake import Lake, day_of, is_day_directory
 from analytics.lake.repair import extraction
 from analytics.model import DayRecord
@@ -113,11 +113,12 @@ def not_there(
         realms: The tenants.
         chosen: Files that are read.
     """
-    known, days, names = set(chosen), set(), []
+    known, wanted, days, names = set(chosen), set(realms), set(), []
     for record in records:
         days.add(record.day)
-        infos = [info for realm in realms if (info := record.partitions.get(realm)) and info.file_bytes]
-        names += [name for info in infos if not lake.is_file(name := lake.name("executions", info.partition))]
+        name_of = lake.names_of_day("executions", record.day)
+        told = (realm for realm, _, size, _ in ledger_columns.sizes(record) if size and realm in wanted)
+        names += [name for realm in told if not lake.is_file(name := name_of(realm))]
     found = [of(lake, name, "the ledger tells of it, and there is no such file") for name in names]
     untold = [day for day in lake.recorded_days() if day not in days]
     found += (
@@ -127,7 +128,7 @@ def not_there(
     )
     return found + [
         DamagedFile(f"ledger/{name}", why, _reading_again(day_of(name.removesuffix(".json"))))
-        for name, why in lake.ledger_problems().items()
+        for name, why in lake.ledger_problems(untold).items()  # the others have just been read
     ]
 
 
