@@ -28,6 +28,8 @@ from analytics.storage import scratch, signals
 if TYPE_CHECKING:
     from analytics.lake.lake import Lake
 
+pytestmark = pytest.mark.usefixtures("started_reports")
+
 ROOT = Path(__file__).parents[2]
 HOLDS = """import sys, time
 from pathlib import Path
