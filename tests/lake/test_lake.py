@@ -38,7 +38,7 @@ from analytics.model import Partition
 from analytics.reports.explore.open_lake import open_lake
 from analytics.warehouse.catalog import VIEWS
 from analytics.warehouse.warehouse import Warehouse
-from tests.fewer import one_in
+from tests.fewer import examples, one_in
 
 if TYPE_CHECKING:
     from tests.conftest import Table
@@ -59,7 +59,8 @@ DAY = date(2026, 7, 8)
 # ---- names -----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(100), deadline=None)
 @given(REALM)
 def test_a_realms_folder_is_one_short_plain_name_below_the_lake(realm: str | None) -> None:
     name = realm_directory(realm)
@@ -74,7 +75,8 @@ def test_a_realms_folder_is_one_short_plain_name_below_the_lake(realm: str | Non
     assert ".." not in path.parts
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(100), deadline=None)
 @given(REALM, REALM)
 @example("Acme", "acme")
 @example("ACME", "Acme")
@@ -91,7 +93,8 @@ def test_two_realms_never_share_a_folder_even_where_names_ignore_case(one: str |
     assert (realm_directory(one).casefold() == realm_directory(two).casefold()) == (one == two)
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(100), deadline=None)
 @given(REALM)
 def test_a_folder_that_is_not_shortened_names_its_realm(realm: str | None) -> None:
     name = realm_directory(realm)
