@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import itertools
 import json
-import multiprocessing
 import os
 import platform
 import shutil
@@ -346,23 +345,20 @@ def test_files_in_the_ledgers_folder_that_are_no_ledger_are_passed_over(tmp_path
 # ---- the lock --------------------------------------------------------------------------------------------------------
 
 
-def try_lock(root: str, answer: Any) -> None:
-    try:
-        with Lake(root).lock():
-            answer.put("got it")
-    except LakeLockedError as error:
-        answer.put(str(error.exit_code))
+TRIES_THE_LOCK = """import sys
+from analytics.errors import LakeLockedError
+from analytics.lake.lake import Lake
+try:
+    with Lake(sys.argv[1]).lock():
+        print("got it")
+except LakeLockedError as error:
+    print(error.exit_code)"""
 
 
 def test_the_lock_keeps_other_processes_out_and_is_free_afterwards(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    answer = context.Queue()
-
     def ask() -> str:
-        process = context.Process(target=try_lock, args=(str(tmp_path), answer))
-        process.start()
-        process.join(30)
-        return str(answer.get(timeout=5))
+        words = [sys.executable, "-c", TRIES_THE_LOCK, str(tmp_path)]
+        return subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
 
     with Lake(tmp_path).lock():
         assert ask() == "75"

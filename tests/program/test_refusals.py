@@ -394,10 +394,10 @@ SAME_SIZE = ("very deep", "a million numbers", "a million keys", "a million wron
 )
 def test_hostile_programs_are_refused_in_bounded_time_and_memory(make: Callable[[], Any], why: str) -> None:
     ast = make()
-    begun = time.monotonic()
+    begun = time.thread_time()
     found = refusals(ast)
     size = published_size(ast)
-    assert time.monotonic() - begun < PATIENCE
+    assert time.thread_time() - begun < PATIENCE
     assert size.refusal == found[0].reason
     assert size.refusal == why or not why
     assert size.nodes <= MOST_WALKED + 2
