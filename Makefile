@@ -74,7 +74,7 @@ prove: $(READY)  ## long proof: killed, starved, cut off, lied to, and the lake 
 	$(VENV)/bin/python -m tests.proof --markdown docs/proof.md $(ARGS) && \
 	$(VENV)/bin/python -m tests.kills && $(VENV)/bin/python -m tests.walk --seeds 60 && \
 	$(VENV)/bin/python -m tests.midrun && \
-	$(VENV)/bin/python -m pytest -q --long -m long --timeout 1800 && \
+	$(VENV)/bin/python -m pytest -q --long -m "long or more" --timeout 1800 && \
 	$(VENV)/bin/python -m pytest -q tests/extraction/test_lossless.py tests/extraction/test_extract.py --demo-runs 240000 --demo-days 14 --timeout 1800
 
 prove-estimates: $(READY)  ## half an hour: do the intervals cover the truth? writes docs/estimates.md

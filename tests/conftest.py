@@ -76,8 +76,10 @@ def _has_room() -> bool:
     return MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Folders of tests are in memory: on a disk a run waits for it some twenty thousand times. Whoever names another has that."""
+    for plugin in ("tests.forked_reports", "tests.fewer"):  # no part of what the lakes of the cache are made by
+        config.pluginmanager.import_plugin(plugin)
     if _has_room():
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
@@ -105,7 +107,7 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
+    gc.set_threshold(25_000, 25, 50)
 
 
 def pytest_unconfigure() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 import analytics
 from analytics import errors
-from tests import fixture_cache
+from tests import fewer, fixture_cache
 from tests.house import FLOORS, PACKAGE, ROOT, House, tree
 from tests.house import room as room_of
 
@@ -287,3 +287,13 @@ def test_every_error_the_package_raises_on_purpose_is_one_of_the_tree() -> None:
                 if not issubclass(getattr(module, node.name), errors.AnalyticsError):
                     homeless.append(f"{name_of(path)}: {node.name}")
     assert homeless == []
+
+
+def test_every_test_of_which_few_cases_run_is_there() -> None:
+    names = {
+        part.name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for part in ast.walk(tree(path))
+        if isinstance(part, ast.FunctionDef)
+    }
+    assert [name for name in fewer.ONE_IN if name not in names] == []

@@ -17,6 +17,7 @@ from analytics.estimates.estimate import graded
 from analytics.estimates.moments import of_mean, of_total
 from analytics.estimates.quantiles import Part, quantiles_of_parts
 from analytics.reports.page import est
+from tests.fewer import examples
 
 
 def test_zero_sampled_rows_bound_the_runs_at_58_at_the_default_rate():
@@ -557,7 +558,7 @@ ESTIMATORS = (
     lambda y, w, process: estimators.quantile(y, w, 0.99, process=process),
     lambda y, w, process: estimators.share_of_runs(np.array(y, dtype=float) > 0, w, process=process),
 )
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=examples(60), deadline=None)
 
 
 def is_same(found, expected):
@@ -579,6 +580,7 @@ def same(one, other, factor=1.0):
     assert one.logged_count == other.logged_count
 
 
+@pytest.mark.more
 @few
 @given(ROWS, FUTURE, st.randoms(use_true_random=False))
 def test_the_order_of_rows_makes_no_difference(rows, process, random):
@@ -595,6 +597,7 @@ def test_the_order_of_rows_of_one_value_and_several_weights_makes_no_difference(
         assert estimators.quantile(y, w, 0.5) == estimators.quantile(y[other], w[other], 0.5)
 
 
+@pytest.mark.more
 @few
 @given(ROWS, FUTURE, st.sampled_from([0.001, 0.5, 3.0, 1e9]))
 def test_points_in_another_unit_scale_mean_total_and_quantiles(rows, process, factor):
@@ -603,6 +606,7 @@ def test_points_in_another_unit_scale_mean_total_and_quantiles(rows, process, fa
         same(estimator(y, w, process), estimator(y * factor, w, process), factor)
 
 
+@pytest.mark.more
 @few
 @given(ROWS, FUTURE)
 def test_losses_mirror_gains(rows, process):
@@ -613,6 +617,7 @@ def test_losses_mirror_gains(rows, process):
         assert losses.grade == gains.grade
 
 
+@pytest.mark.more
 @few
 @given(ROWS, FUTURE)
 def test_the_value_lies_in_its_interval_and_what_is_graded_has_one(rows, process):
@@ -624,6 +629,7 @@ def test_the_value_lies_in_its_interval_and_what_is_graded_has_one(rows, process
         assert found.grade == "too few" or (math.isfinite(found.low) and math.isfinite(found.high))
 
 
+@pytest.mark.more
 @few
 @given(ROWS)
 def test_where_every_run_is_logged_everything_is_counted(rows):
@@ -638,6 +644,7 @@ def test_where_every_run_is_logged_everything_is_counted(rows):
     assert estimators.quantile(y, ones, 0.5).value == np.sort(y)[math.ceil(len(y) / 2) - 1]
 
 
+@pytest.mark.more
 @few
 @given(ROWS, st.lists(st.tuples(ODD, WEIGHTS), max_size=20), FUTURE)
 def test_points_that_are_no_numbers_change_nothing(rows, odd, process):
@@ -647,6 +654,7 @@ def test_points_that_are_no_numbers_change_nothing(rows, odd, process):
     assert estimators.mean([y for y, _ in odd], [w for _, w in odd]) == estimators.NOTHING
 
 
+@pytest.mark.more
 @few
 @given(ROWS, st.lists(POINTS, max_size=20), FUTURE)
 def test_rows_of_unknown_weight_are_dropped(rows, unknown, process):
@@ -656,6 +664,7 @@ def test_rows_of_unknown_weight_are_dropped(rows, unknown, process):
         assert is_same(found, estimator(y, w, process))
 
 
+@pytest.mark.more
 @few
 @given(st.integers(0, 300), st.integers(0, 5_000), st.sampled_from([2, 5, 20, 100]))
 def test_failures_widen_no_interval_of_runs(drawn, failed, weight):
@@ -665,6 +674,7 @@ def test_failures_widen_no_interval_of_runs(drawn, failed, weight):
     assert estimators.GRADES.index(beside.grade) <= estimators.GRADES.index(alone.grade) or drawn == failed == 0
 
 
+@pytest.mark.more
 @few
 @given(st.integers(0, 300), st.integers(0, 300), st.sampled_from([0.0, 0.01, 0.05, 0.5, 0.99, 1.0]), FUTURE)
 def test_a_failure_rate_is_a_share_within_its_interval(drawn, failed, rate, process):

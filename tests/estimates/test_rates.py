@@ -28,6 +28,7 @@ from analytics.operations.doctor.doctor import check_all
 from analytics.warehouse.coverage import coverage
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
+from tests.fewer import examples
 
 if TYPE_CHECKING:
     from tests.conftest import Table
@@ -180,7 +181,8 @@ entries = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(entries, max_size=8), st.booleans(), realms)
 def test_each_row_has_the_rate_the_rule_gives_it(some: list[RateEntry], is_default: bool, realm: str | None) -> None:
     fitting: list[RateEntry] = []

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from analytics.extraction.encode import trace_json
 from analytics.lake.lake import Lake
 from analytics.warehouse.warehouse import Warehouse
+from tests.fewer import examples
 from tests.simulated import run_row
 
 if TYPE_CHECKING:
@@ -359,7 +360,8 @@ TRACE = st.one_of(
 _folders = itertools.count()
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.more
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(traces=st.lists(TRACE, min_size=10, max_size=40))
 @example(traces=['[{"type":"a","value":1,"node Id":null}]', '[{"type":"a"," value":null,"nodeId":"x"}]'])
 @example(traces=['[{"type":"a","value":1,"nodeId":null},{"value":{"a b":[1, 2]},"type":"x y","nodeId":" "}]', "[null]"])
@@ -398,7 +400,8 @@ def test_any_trace_that_jsonb_accepts_comes_back_as_it_was(table: Table, tmp_pat
 DOUBLES = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([sys.float_info.max, -sys.float_info.max])
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.more
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=list(HealthCheck))
 @given(points=st.lists(DOUBLES, min_size=30, max_size=60))
 @example(points=[sys.float_info.max, -sys.float_info.max, sys.float_info.min, math.ulp(0.0), 0.1, 2.0**53 + 2])
 def test_points_that_were_a_double_are_the_same_double_again(table: Table, tmp_path: Path, points: list[float]) -> None:

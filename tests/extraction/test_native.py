@@ -32,6 +32,7 @@ from analytics.extraction.encode.row_buffer import Columns, texts_of_ids, weight
 from analytics.extraction.plan import shares
 from analytics.extraction.transfer import side_by_side
 from analytics.model import Fingerprint, Partition
+from tests.fewer import examples
 
 ROW: dict[str, Any] = {
     "execution_id": "00000000-0000-4000-8000-000000000001",
@@ -128,7 +129,8 @@ traces = st.lists(entries, max_size=6).map(lambda found: f"[{', '.join(found)}]"
 
 
 @given(traces, traces)
-@settings(max_examples=150, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(150), deadline=None)
 def test_a_trace_of_the_one_shape_is_read_whatever_was_read_before(first: bytes, second: bytes) -> None:
     reader = Reader()
     for text in (first, second, first, second):  # the second time every guess is right
@@ -136,7 +138,8 @@ def test_a_trace_of_the_one_shape_is_read_whatever_was_read_before(first: bytes,
 
 
 @given(traces, st.data())
-@settings(max_examples=250, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(250), deadline=None)
 def test_whatever_is_accepted_is_spelled_again_to_the_byte(text: bytes, data: st.DataObject) -> None:
     reader = Reader()
     reader(text)  # so that guesses are made of a text that then differs
@@ -204,7 +207,8 @@ def test_a_guess_is_not_fooled_by_a_value_that_goes_on() -> None:
 
 @given(st.lists(st.binary(max_size=40), max_size=300))
 @example([b"", b"a", b"", b"\x00", b"\x00\x00", b"a" * 8, b"a" * 9, b"a" * 7])
-@settings(max_examples=100, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(100), deadline=None)
 def test_equal_texts_have_one_code_and_different_ones_have_two(texts: list[bytes]) -> None:
     table, expected = Names(400, 20_000, 3), {}
     for text in texts:
@@ -214,7 +218,8 @@ def test_equal_texts_have_one_code_and_different_ones_have_two(texts: list[bytes
 
 
 @given(st.lists(st.uuids(), max_size=50))
-@settings(max_examples=50, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(50), deadline=None)
 def test_ids_are_spelled_and_hashed_as_python_does(found: list[uuid.UUID]) -> None:
     halves = (
         np.array([[one.int >> 64, one.int & (2**64 - 1)] for one in found], np.uint64).reshape(-1, 2).view(np.int64)
@@ -543,7 +548,8 @@ def test_the_same_text_in_several_dictionaries_is_written_once(monkeypatch: pyte
     st.dictionaries(st.tuples(st.sampled_from("abc"), st.integers(1, 9)), st.integers(0, 50), min_size=1),
     st.integers(1, 4),
 )
-@settings(max_examples=200, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(200), deadline=None)
 def test_shares_hold_every_partition_once_and_no_day_of_several_is_split(
     rows: dict[tuple[str, int], int], jobs: int
 ) -> None:

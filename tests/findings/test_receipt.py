@@ -19,6 +19,7 @@ from analytics.findings.receipt.receipt import Receipt, receipt
 from analytics.findings.replay.run_evidence import Definition, Evidence, joined, pieces
 from analytics.program import Outcome, ParentResult, compile_program, outline
 from analytics.reports.receipt.receipt import Explained, of_evidence
+from tests.fewer import examples
 from tests.program.test_program import JSON, PROGRAMS, field, lit
 
 Json = dict[str, Any]
@@ -792,7 +793,8 @@ ENTRY = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(40), deadline=None)
 @given(
     PROGRAMS | st.dictionaries(st.text(max_size=3), JSON, max_size=2),
     st.none() | st.lists(JSON | ENTRY, max_size=8),
@@ -853,7 +855,8 @@ SANE_AROUND = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(60), deadline=None)
 @given(SANE | SANE_AROUND, SMALL, SMALL, st.none() | st.integers(0, 20))
 def test_the_points_of_the_steps_add_up_to_what_was_paid(program: Json, a: int, b: int, kept: int | None) -> None:
     built_in = None if "rules" in program else ParentResult(3, "built-in")

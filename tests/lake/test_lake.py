@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import itertools
 import json
-import multiprocessing
 import os
 import platform
 import shutil
@@ -38,7 +37,7 @@ from analytics.model import Partition
 from analytics.reports.explore.open_lake import open_lake
 from analytics.warehouse.catalog import VIEWS
 from analytics.warehouse.warehouse import Warehouse
-from tests.fewer import one_in
+from tests.fewer import examples, one_in
 
 if TYPE_CHECKING:
     from tests.conftest import Table
@@ -59,7 +58,8 @@ DAY = date(2026, 7, 8)
 # ---- names -----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(100), deadline=None)
 @given(REALM)
 def test_a_realms_folder_is_one_short_plain_name_below_the_lake(realm: str | None) -> None:
     name = realm_directory(realm)
@@ -74,7 +74,8 @@ def test_a_realms_folder_is_one_short_plain_name_below_the_lake(realm: str | Non
     assert ".." not in path.parts
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(100), deadline=None)
 @given(REALM, REALM)
 @example("Acme", "acme")
 @example("ACME", "Acme")
@@ -91,7 +92,8 @@ def test_two_realms_never_share_a_folder_even_where_names_ignore_case(one: str |
     assert (realm_directory(one).casefold() == realm_directory(two).casefold()) == (one == two)
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(100), deadline=None)
 @given(REALM)
 def test_a_folder_that_is_not_shortened_names_its_realm(realm: str | None) -> None:
     name = realm_directory(realm)
@@ -343,23 +345,20 @@ def test_files_in_the_ledgers_folder_that_are_no_ledger_are_passed_over(tmp_path
 # ---- the lock --------------------------------------------------------------------------------------------------------
 
 
-def try_lock(root: str, answer: Any) -> None:
-    try:
-        with Lake(root).lock():
-            answer.put("got it")
-    except LakeLockedError as error:
-        answer.put(str(error.exit_code))
+TRIES_THE_LOCK = """import sys
+from analytics.errors import LakeLockedError
+from analytics.lake.lake import Lake
+try:
+    with Lake(sys.argv[1]).lock():
+        print("got it")
+except LakeLockedError as error:
+    print(error.exit_code)"""
 
 
 def test_the_lock_keeps_other_processes_out_and_is_free_afterwards(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    answer = context.Queue()
-
     def ask() -> str:
-        process = context.Process(target=try_lock, args=(str(tmp_path), answer))
-        process.start()
-        process.join(30)
-        return str(answer.get(timeout=5))
+        words = [sys.executable, "-c", TRIES_THE_LOCK, str(tmp_path)]
+        return subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
 
     with Lake(tmp_path).lock():
         assert ask() == "75"

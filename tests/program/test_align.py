@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from analytics.program import Outcome, ParentResult, align, compile_program, evaluate, generate_ids, outline, replay
 from analytics.program.outcome import as_written, same_json
+from tests.fewer import examples
 from tests.program.test_program import JSON, PROGRAMS, field, lit
 
 Json = dict[str, Any]
@@ -64,7 +65,8 @@ def is_storable(outcome: Outcome) -> bool:
         return False
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(60), deadline=None)
 @given(PROGRAMS, FIELDS, st.sampled_from(["generated", "repeated", "null"]), st.booleans())
 def test_every_entry_finds_its_node_wherever_ids_repeat_or_are_missing(
     program: Json, fields: Json, ids: str, extend: bool
@@ -78,7 +80,8 @@ def test_every_entry_finds_its_node_wherever_ids_repeat_or_are_missing(
     assert found.positions == [entry["nodeId"] for entry in truth.trace or []]
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(60), deadline=None)
 @given(PROGRAMS, FIELDS, st.booleans())
 def test_what_a_run_read_is_enough_to_reproduce_it(program: Json, fields: Json, extend: bool) -> None:
     outcome = run(program, fields, extend=extend)
@@ -98,7 +101,8 @@ def test_what_a_run_read_is_enough_to_reproduce_it(program: Json, fields: Json, 
     assert again.verdict == "reproduced", again.says
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(40), deadline=None)
 @given(PROGRAMS, FIELDS, st.integers(0, 30))
 def test_a_cut_trace_is_lined_up_as_far_as_it_goes(program: Json, fields: Json, kept: int) -> None:
     outcome = evaluate(program, fields)
@@ -108,7 +112,8 @@ def test_a_cut_trace_is_lined_up_as_far_as_it_goes(program: Json, fields: Json, 
     assert cut.positions == align(outline(program), whole, is_whole=outcome.ok).positions[:kept]
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(60), deadline=None)
 @given(
     PROGRAMS | JSON,
     st.lists(

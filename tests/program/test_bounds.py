@@ -13,6 +13,7 @@ from analytics.demo import dsl
 from analytics.program import ParentResult, evaluate
 from analytics.program.bounds import bounds_of, points_bounds
 from analytics.program.failing import pays_at_worst
+from tests.fewer import examples
 from tests.program.test_program import PROGRAMS
 
 Json = dict[str, Any]
@@ -88,7 +89,8 @@ NUMBERS = st.integers(-4, 4) | st.sampled_from([0.5, -2.5, 1e9])
     {"default": {"type": "assign_points", "value": {"type": "literal", "value": 10**310}, "key": "k", "case_name": "A"}},
     0, [0], "full",
 )  # fmt: skip
-@settings(max_examples=75, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(75), deadline=None)
 @given(PROGRAMS, NUMBERS, st.lists(NUMBERS | st.booleans(), min_size=1, max_size=5), st.sampled_from(["full", "post"]))
 def test_no_value_of_the_missing_field_pays_more_or_less(ast: Json, known: Any, tried: list[Any], phase: Any) -> None:
     low, high = points_bounds(ast, {"a": known}, phase=phase, parent_points=2)
@@ -154,7 +156,8 @@ def test_a_run_may_fail_on_what_is_not_known_unless_no_value_makes_it(ast: Json,
 ANYTHING = NUMBERS | st.booleans() | st.none() | st.sampled_from(["", "a"]) | st.just([]) | st.just({"a": 1})
 
 
-@settings(max_examples=75, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(75), deadline=None)
 @given(PROGRAMS, NUMBERS, st.lists(ANYTHING, min_size=1, max_size=8), st.sampled_from(["full", "post"]))
 def test_no_value_fails_a_run_that_may_not_and_at_worst_holds_what_any_value_pays(
     ast: Json, known: Any, tried: list[Any], phase: Any

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from analytics.demo import dsl
 from analytics.program import built_in, generate_ids, outline, walk, words
 from analytics.program.compare import Comparison, compare
+from tests.fewer import examples
 from tests.program.test_program import JSON, PROGRAMS
 
 Json = dict[str, Any]
@@ -136,7 +137,8 @@ def test_a_missing_map_of_variables_is_an_empty_one_and_numbers_are_compared_as_
     assert said(yes, one)[1] == ["variable_x: true → 1"]
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(40), deadline=None)
 @given(PROGRAMS | JSON, PROGRAMS | JSON)
 def test_any_two_programs_can_be_compared(old: Any, new: Any) -> None:
     found, lines = said(old, new)
@@ -145,7 +147,8 @@ def test_any_two_programs_can_be_compared(old: Any, new: Any) -> None:
     assert all(isinstance(line, str) for line in lines)
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(40), deadline=None)
 @given(PROGRAMS)
 def test_a_program_is_the_same_as_itself(found: Any) -> None:
     same = compare(outline(found), outline(copy.deepcopy(found)))

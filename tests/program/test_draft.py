@@ -215,10 +215,10 @@ FILES: list[tuple[str, bytes, str, str]] = [
 def test_a_file_that_cannot_be_read_is_one_sentence_with_its_repair(
     file: Callable[[Any], Path], content: bytes, said: str, repair: str
 ) -> None:
-    begun = time.monotonic()
+    begun = time.thread_time()
     with pytest.raises(UsageError) as error:
         read_draft(file(content))
-    assert time.monotonic() - begun < PATIENCE
+    assert time.thread_time() - begun < PATIENCE
     assert said in error.value.message
     assert repair in error.value.hint
     assert error.value.message.isprintable()
@@ -228,10 +228,10 @@ def test_a_file_that_cannot_be_read_is_one_sentence_with_its_repair(
 
 def test_an_object_with_many_keys_and_one_twice_is_read_in_no_time(file: Callable[[Any], Path]) -> None:
     many = ", ".join(f'"{number}": 1' for number in range(200_000))
-    begun = time.monotonic()
+    begun = time.thread_time()
     with pytest.raises(UsageError, match="it says '199999' twice"):
         read_draft(file(f'{{{many}, "199999": 2}}'.encode()))
-    assert time.monotonic() - begun < PATIENCE
+    assert time.thread_time() - begun < PATIENCE
 
 
 def test_what_is_no_file_is_said_so(tmp_path: Path) -> None:
@@ -281,9 +281,9 @@ OBJECTS = [row for row in SMALL_HOSTILE if row[0] not in ("nothing", "an object 
 @pytest.mark.parametrize("is_export", [True, False])
 def test_hostile_objects_are_refused_in_bounded_time(make: Callable[[], Any], is_export: bool) -> None:
     ast = make()
-    begun = time.monotonic()
+    begun = time.thread_time()
     with pytest.raises(UsageError) as error:
         read_draft(export(ast) if is_export else ast)
-    assert time.monotonic() - begun < PATIENCE
+    assert time.thread_time() - begun < PATIENCE
     assert len(str(error.value)) < 60_000
     assert str(error.value).replace("\n", "").isprintable()

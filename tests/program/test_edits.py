@@ -292,14 +292,14 @@ def test_what_the_engine_would_refuse_elsewhere_hinders_no_edit() -> None:
 @pytest.mark.parametrize("make", [row[1] for row in SMALL_HOSTILE], ids=[row[0] for row in SMALL_HOSTILE])
 def test_hostile_programs_are_read_or_refused_in_bounded_time(make: Callable[[], Any]) -> None:
     ast = make()
-    begun = time.monotonic()
+    begun = time.thread_time()
     for call in (lambda: places(ast), lambda: edit(ast, "rule 1 › nothing", 1)):
         try:
             call()
         except UsageError as error:
             assert len(error.message) < 300
             assert error.hint
-    assert time.monotonic() - begun < PATIENCE
+    assert time.thread_time() - begun < PATIENCE
 
 
 def test_mutants_are_read_or_refused_and_nothing_else_is_raised() -> None:
@@ -323,9 +323,9 @@ def test_mutants_are_read_or_refused_and_nothing_else_is_raised() -> None:
 def test_large_programs_are_read_in_bounded_time() -> None:
     wide = program(on(dsl.all_of(*[TRUE] * 450), dsl.assign(1, "A")))
     ladder = program(*[on(dsl.ladder("data.km", 5, 60)) for _ in range(5)])
-    begun = time.monotonic()
+    begun = time.thread_time()
     for ast in (wide, ladder):
         found = places(ast)
         assert len({place.where for place in found}) == len(found)
         edit(ast, found[-1].where, found[-1].value)
-    assert time.monotonic() - begun < PATIENCE
+    assert time.thread_time() - begun < PATIENCE

@@ -20,6 +20,7 @@ from analytics.program import (
     size,
     walk,
 )
+from tests.fewer import examples
 
 Json = dict[str, Any]
 
@@ -535,7 +536,8 @@ PROGRAMS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=75, deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(75), deadline=None)
 @given(
     program=PROGRAMS,
     fields=st.fixed_dictionaries({"a": JSON, "b": JSON}),

@@ -37,19 +37,3 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
         return report_process.Ended(code, "", report_process._answer(folder))
 
     monkeypatch.setattr(report_process, "run", run)
-
-
-@pytest.fixture(scope="session")
-def _warm() -> Iterator[report_process.Warm]:
-    with report_process.Warm() as warm:
-        warm._channel = warm._begin()  # here, and not in a folder of the first test that goes with it
-        yield warm
-
-
-@pytest.fixture
-def forked(_warm: report_process.Warm, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A report's process begins with what it imports, as those of a job do; once for all reports and all jobs of the tests."""
-    run = report_process.run
-    monkeypatch.setattr(
-        report_process, "run", lambda planned, folder, **given: run(planned, folder, **given | {"warm": _warm})
-    )

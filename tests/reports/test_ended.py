@@ -28,6 +28,8 @@ from analytics.storage import scratch, signals
 if TYPE_CHECKING:
     from analytics.lake.lake import Lake
 
+pytestmark = pytest.mark.usefixtures("started_reports")
+
 ROOT = Path(__file__).parents[2]
 HOLDS = """import sys, time
 from pathlib import Path
@@ -37,8 +39,8 @@ with staging(Path(sys.argv[1])) as made:
     print(made, flush=True)
     time.sleep(60)"""
 
-AT_ONCE_SECONDS = 4.0
-"""Less than after which a process that does not come back is ended the hard way."""
+LOST_SECONDS = 10.0
+"""After which a signal that was to be raised again is taken for lost."""
 
 
 def begun(*words: str) -> subprocess.Popen[str]:
@@ -85,12 +87,11 @@ def test_a_command_that_is_asked_to_end_in_the_midst_of_a_query_ends_at_once_and
             time.sleep(0.05)
         time.sleep(0.5)
         child.send_signal(number)
-        began = time.monotonic()
-        _, said = child.communicate(timeout=30)
+        _, said = child.communicate(timeout=60)
     finally:
         child.kill()
-    assert child.returncode == code
-    assert time.monotonic() - began < AT_ONCE_SECONDS and "Traceback" not in said
+    assert child.returncode == code, "a process that does not come back is ended the hard way, with 128 and the signal"
+    assert "Traceback" not in said
     assert list(tmp_path.glob("*")) == []
 
 
@@ -104,7 +105,7 @@ def test_being_asked_to_end_within_a_destructor_is_not_lost(number: signal.Signa
     try:
         with pytest.raises(KeyboardInterrupt), signals.unwinding():
             Held()
-            time.sleep(AT_ONCE_SECONDS)
+            time.sleep(LOST_SECONDS)
             raise AssertionError("the signal went nowhere")
     finally:
         signal.signal(signal.SIGINT, before)
@@ -259,9 +260,9 @@ def test_a_report_that_is_asked_to_end_takes_its_processes_with_it_and_leaves_no
         for process in [psutil.Process(child.pid), *(others if everybody else [])]:
             with contextlib.suppress(psutil.NoSuchProcess):  # its own has ended it in the meantime
                 process.terminate()
-        _, said = child.communicate(timeout=30)
+        _, said = child.communicate(timeout=60)
         assert child.returncode == -signal.SIGTERM and "Traceback" not in said
-        assert psutil.wait_procs(others, timeout=5)[1] == []
+        assert psutil.wait_procs(others, timeout=60)[1] == []
     finally:
         child.kill()
     assert list((tmp_path / "tmp").iterdir()) == []
@@ -303,7 +304,7 @@ def test_a_report_whose_watcher_is_killed_is_ended_and_publishes_nothing(lake: L
     with report_process.Warm() as warm:
         ended = report_process.run(planned, tmp_path, warm=warm, is_stopped=kills)
         assert (ended.code, ended.error) == (-signal.SIGKILL, None)
-        left = psutil.wait_procs(found, timeout=5)[1]
+        left = psutil.wait_procs(found, timeout=60)[1]
         # The first process of a container may not clear away what others have left.
         assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []
 
@@ -389,7 +390,7 @@ def test_a_report_that_is_asked_to_end_while_it_imports_ends_and_says_no_more_th
         child.kill()
     assert child.returncode == (130 if number == signal.SIGINT else -number)
     assert "Traceback" not in said
-    assert psutil.wait_procs(others, timeout=5)[1] == []
+    assert psutil.wait_procs(others, timeout=60)[1] == []
     pages = [page.read_text(encoding="utf-8") for page in (tmp_path / "out").glob("*.failed/error.html")]
     assert ["the run was interrupted" in page for page in pages] == ([True] if len(words) > 1 else [])
 

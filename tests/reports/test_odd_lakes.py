@@ -39,7 +39,7 @@ LAKES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("shape", one_in(2, LAKES.values()), ids=list(LAKES))
+@pytest.mark.parametrize("shape", one_in(3, LAKES.values()), ids=list(LAKES))
 def test_both_reports_are_made_and_show_nothing_that_is_none(shape: Shape) -> None:
     assert list(faults(shape, more=0)) == []
 

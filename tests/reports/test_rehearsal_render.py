@@ -35,7 +35,6 @@ def program(lake: Lake) -> dict[str, Any]:
     return dict(found.ast)
 
 
-@pytest.mark.usefixtures("forked")
 def test_a_draft_is_rendered_refused_by_its_gate_and_its_file_is_not_named_where_it_lies(
     lake: Lake,
     program: dict[str, Any],
@@ -105,7 +104,6 @@ def test_what_cannot_be_rehearsed_is_a_sentence(
     assert not list(tmp_path.rglob("*.html")), "nothing is published"
 
 
-@pytest.mark.usefixtures("forked")
 def test_a_scheduled_rehearsal_is_due_again_when_its_draft_has_changed(
     lake: Lake, program: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -126,7 +124,6 @@ def test_a_scheduled_rehearsal_is_due_again_when_its_draft_has_changed(
     assert alarms == ["1 finding", "still refused", "1 finding"]
 
 
-@pytest.mark.usefixtures("forked")
 def lacking(read: Any, day: str) -> Any:
     """Cards of pages that were made while a day was not in the lake."""
 

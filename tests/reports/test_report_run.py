@@ -299,7 +299,7 @@ from pathlib import Path
 while realm != "acme" or b"render.worker" not in Path(f"/proc/{os.getppid()}/cmdline").read_bytes():
     time.sleep(0.1)
 os.kill(os.getppid(), signal.SIGKILL)"""
-    definition = nightly(notebook(tmp_path, dies), catch_up_days=1, timeout_minutes=0.2)
+    definition = nightly(notebook(tmp_path, dies), catch_up_days=1, timeout_minutes=0.5)
     result = run([definition], lake=small.root, out=tmp_path / "out", today=SATURDAY, workers=2)
     assert [(outcome.job.label, outcome.state) for outcome in result.outcomes] == [
         ("acme", "failed"),
@@ -308,7 +308,7 @@ os.kill(os.getppid(), signal.SIGKILL)"""
     assert result.exit_code == 3
     killed, stopped = (outcome.card.verdict for outcome in result.outcomes)
     assert "killed by signal 9" in killed
-    assert "stopped after 0.2 minutes" in stopped
+    assert "stopped after 0.5 minutes" in stopped
 
 
 def test_a_second_run_ends_with_75_and_says_who_is_at_work(

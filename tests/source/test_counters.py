@@ -25,6 +25,7 @@ from analytics.errors import AnalyticsError, ConfigurationError, SourceError, So
 from analytics.source.counters import counters, readers
 from analytics.source.counters.counters import Counters, read, realm_label
 from analytics.source.counters.series import DROPPED, NATIVE, RUNS, STARTED
+from tests.fewer import examples
 
 SINCE = datetime(2026, 7, 8, tzinfo=UTC)
 UNTIL = SINCE + timedelta(hours=6)
@@ -193,7 +194,8 @@ def test_a_long_file_is_read_to_its_end(tmp_path: Path) -> None:
     assert hourly(read(saved(tmp_path, text), SINCE, UNTIL)) == pytest.approx(dict.fromkeys(range(6), 600.0))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(realm=st.text(), form=st.sampled_from(sorted(FORMATS)))
 def test_any_label_text_comes_back(tmp_path: Path, realm: str, form: str) -> None:
     if form == "exposition with CRLF" and "\r" in realm + "\n":
@@ -510,7 +512,8 @@ def steps_of(points: Points) -> list[tuple[float, float, float]]:
     return [(t, u, w - v if w >= v else w) for (t, v), (u, w) in itertools.pairwise(points)]
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(200), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(shown=processes(), form=st.sampled_from(["exposition", "one answer", "promtool tsdb dump-openmetrics"]))
 def test_totals_are_exact_whatever_the_scrapes(tmp_path: Path, shown: list[Points], form: str) -> None:
     since = SINCE - timedelta(hours=1)
@@ -536,7 +539,8 @@ def test_totals_are_exact_whatever_the_scrapes(tmp_path: Path, shown: list[Point
     assert sum(mine.values()) == pytest.approx(sum(spread.values()), abs=1e-6)
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@pytest.mark.more
+@settings(max_examples=examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(shown=processes(), cut=st.integers(1, 600))
 def test_two_windows_side_by_side_are_one(tmp_path: Path, shown: list[Points], cut: int) -> None:
     data: Data = [(RUNS, labels(pod=pod), points) for pod, points in zip("ab", shown, strict=True)]

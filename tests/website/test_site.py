@@ -154,7 +154,7 @@ def test_a_page_fits_a_phone_and_asks_nobody(browser: Browser, site: Path, name:
 
 def test_the_search_finds_a_word_though_the_site_lies_on_a_disk(browser: Browser, site: Path) -> None:
     shown = opened(browser, site / "index.html", 1280, "light")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     query = "document.querySelector('[data-md-component=search-query]')"
     while not shown.ask("document.querySelectorAll('.md-search-result__item').length"):
         assert time.monotonic() < deadline, "nothing was found"
@@ -192,7 +192,7 @@ def test_the_site_is_shown_on_loopback_only(site: Path) -> None:
         try:
             host, port = server.server_address[:2]
             assert host == "127.0.0.1"
-            with urlopen(f"http://127.0.0.1:{port}/index.html", timeout=10) as answer:
+            with urlopen(f"http://127.0.0.1:{port}/index.html", timeout=60) as answer:
                 assert b"strategy-analytics" in answer.read()
         finally:
             server.shutdown()
