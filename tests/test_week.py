@@ -13,7 +13,6 @@ from tests.week.source import Source
 from tests.week.week import Week, WeekError, utc
 
 
-@pytest.mark.long
 def test_an_hour_of_a_week_holds_and_a_row_that_is_not_there_is_noticed(tmp_path: Path) -> None:
     population = demo.simulate(runs=40_000, days=2, directory=tmp_path / "population")
     with EmbeddedServer(tmp_path / "pg") as server:
