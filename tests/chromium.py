@@ -50,10 +50,11 @@ class Browser:
         asked = {"id": self._count, "method": method, "params": parameters}
         self._socket.send(json.dumps(asked | ({"sessionId": session} if session else {})))
         while True:
-            told = json.loads(self._socket.recv())
+            told: dict[str, Any] = json.loads(self._socket.recv())
             if told.get("id") == self._count:
                 assert "error" not in told, told
-                return told["result"]
+                result: dict[str, Any] = told["result"]
+                return result
             self.events.append(told)
 
     def wait_for(self, event: str) -> None:

@@ -242,7 +242,7 @@ def test_a_tag_stands_for_the_versions_that_carry_it(rivals: Any, compared: Any)
         ("Ten", "tag:sprig-b", UnknownNameError, "'tag:sprig-b'", "did you mean 'tag:spring-b'"),
         ("Ten", "Ten", UsageError, "compared with itself", "baseline="),
         ("Grown", "tag:grown-old", UsageError, "share v1", "baseline="),
-        ("Ten", "tag:shops", UsageError, "on 2 strategies: 'New shop', 'Old shop'", 'against="Old shop"'),
+        ("Ten", "tag:shops", UsageError, "on 2 strategies: 'New shop', 'Old shop'", "against='Old shop'"),
     ],
 )
 def test_names_that_cannot_be_compared_are_refused_with_the_repair(

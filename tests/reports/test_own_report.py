@@ -181,7 +181,7 @@ def test_a_finding_is_new_known_worse_or_fixed_by_what_the_last_report_told() ->
     assert [one["severity"] for one in own_findings.compared(told, None, is_whole=True)][:4] == ["new"] * 4
 
 
-def test_the_next_days_report_is_compared_with_the_last_ones_findings(tmp_path: Path, lake: Lake, forked: None) -> None:
+def test_the_next_days_report_is_compared_with_the_last_ones_findings(tmp_path: Path, lake: Lake) -> None:
     cell = """import analytics
 for text, number in {"8": [("seen", 1), ("over", 1)], "9": [("seen", 5)]}[since[9]]:
     analytics.add_finding(f"{text} {number} times", number=number)

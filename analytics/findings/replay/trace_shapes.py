@@ -14,11 +14,10 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from analytics.warehouse.run_traces import COLUMNS, SomeTraces
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
@@ -57,6 +56,8 @@ class TraceShapes:
     """
 
     def __init__(self, types: Collection[str]) -> None:
+        import numpy as np
+
         self._types = types
         self._tables: dict[str, _Table] = {}
         self._odd: Hashes = np.empty(0, dtype=np.uint64)
@@ -67,6 +68,8 @@ class TraceShapes:
         Args:
             traces: As they are read.
         """
+        import numpy as np
+
         codes: dict[str, Codes] = {}
         for name in COLUMNS:
             codes[name] = self._coded(name, traces.entries[name])
@@ -88,6 +91,8 @@ class TraceShapes:
 
     def _at(self, places: Ints) -> Hashes:
         """An odd number for each place in a trace."""
+        import numpy as np
+
         longest = int(places.max(initial=-1)) + 1
         if longest > len(self._odd):
             size = 2 * longest
@@ -110,6 +115,8 @@ class _Table:
     """What is told of the texts of one dictionary, by their numbers; that of NULL, number -1, is the last."""
 
     def __init__(self, name: str, dictionary: pa.Array) -> None:
+        import numpy as np
+
         self._name, self.dictionary = name, dictionary
         self._marks: dict[str, Bools] = {}
         self._turns: Hashes | None = None
@@ -118,12 +125,16 @@ class _Table:
 
     def marks(self, name: str, holds: Any) -> Bools:
         """Of each text whether something holds; never of NULL."""
+        import numpy as np
+
         if name not in self._marks:
             self._marks[name] = np.array([*(holds(text) for text in self.dictionary.to_pylist()), False], dtype=bool)
         return self._marks[name]
 
     def hashes(self, wanted: Codes | None = None) -> Hashes:
         """Of each text a number; of values only of those that are wanted, for a dictionary may hold a million others."""
+        import numpy as np
+
         codes: Array = np.arange(len(self._hashes)) if wanted is None else wanted[~self._is_hashed[wanted]]
         if not len(codes) or (wanted is None and self._is_hashed.all()):
             return self._hashes
@@ -136,6 +147,8 @@ class _Table:
 
     def turns(self) -> Hashes:
         """Of each value one of two numbers: as Python sees it, it is true or not."""
+        import numpy as np
+
         if self._turns is None:
             is_false = np.append(_is_false(self.dictionary), True)
             true, false = (np.uint64(_hash("turn", text)) for text in ("true", "false"))
@@ -145,6 +158,7 @@ class _Table:
 
 def _is_false(texts: pa.Array) -> Bools:
     """Which JSON texts are false, null, empty, or a number that is 0 as a float."""
+    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -166,4 +180,6 @@ def _hash(name: str, text: str | None) -> int:
 
 def with_flag(shapes: Hashes, flag: Bools) -> Array:
     """Shapes told apart by one more thing, which is true or not."""
+    import numpy as np
+
     return np.where(flag, shapes ^ np.uint64(_hash("flag", "true")), shapes)
