@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV   := .venv
 RUN    := $(VENV)/bin/strategy-analytics
 READY  := $(VENV)/.ready
+TOOLS  := $(VENV)/.tools
 BENCH  := .venv-bench
 
 # make extract SINCE=2026-07-01 UNTIL=2026-07-08 REALM=acme-cycling ARGS="--force"
@@ -20,11 +21,16 @@ help:  ## show this list
 # pip would compile every module of every library, a third of its time; most are never imported, and Python keeps what it compiles,
 # here also where an environment forbids it: each process would compile all of them for itself.
 export PYTHONDONTWRITEBYTECODE :=
+PIP := $(VENV)/bin/python -m pip install --no-compile --quiet --disable-pip-version-check -c requirements.txt
+# The command and the embedded server come in less than half the time of the whole: what most targets need, and the demo first of all.
 $(READY): pyproject.toml requirements.txt
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --no-compile --quiet --disable-pip-version-check -c requirements.txt -e '.[dev]' && touch $@
+	$(PIP) -e '.[demo]' && touch $@
+$(TOOLS): pyproject.toml requirements.txt
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -e '.[dev]' && touch $(READY) $@
 
-install: $(READY)  ## create .venv with everything pinned
+install: $(TOOLS)  ## create .venv with everything pinned: JupyterLab and the tools of tests and docs, too
 
 # EXTRAS=s3 for a lake in a bucket, EXTRAS=s3,spark …
 install-server:  ## what a scheduled job needs and no more: no JupyterLab, no test tools, no server
@@ -34,13 +40,13 @@ install-server:  ## what a scheduled job needs and no more: no JupyterLab, no te
 demo: $(READY)  ## embedded PostgreSQL, simulated engine, extract, both reports
 	$(RUN) demo $(ARGS)
 
-lab: $(READY)  ## JupyterLab on notebooks/explore.ipynb; makes the demo's lake when there is none
+lab: $(TOOLS)  ## JupyterLab on notebooks/explore.ipynb; makes the demo's lake when there is none
 	$(RUN) demo --lake-only --if-missing && $(VENV)/bin/jupyter lab --ServerApp.root_dir="$(CURDIR)" notebooks/explore.ipynb $(ARGS)
 
-docs: $(READY)  ## the documentation as a site in build/site, with notebooks and pictures of the demo's lake; ARGS=--quick without
+docs: $(TOOLS)  ## the documentation as a site in build/site, with notebooks and pictures of the demo's lake; ARGS=--quick without
 	$(VENV)/bin/python -m tests.website $(ARGS)
 
-docs-serve: $(READY)  ## show what make docs has built, on loopback until Ctrl-C
+docs-serve: $(TOOLS)  ## show what make docs has built, on loopback until Ctrl-C
 	$(VENV)/bin/python -m tests.website --show --serve 8321
 
 extract: $(READY)  ## DATABASE_URL=… make extract SINCE=… UNTIL=… [REALM=…]
@@ -61,44 +67,44 @@ schedule: $(READY)  ## print the crontab lines (ARGS="--format systemd": the uni
 query: $(READY)  ## make query REALM=… ARGS="'from strategy_days limit 5'"; without REALM of all of them
 	$(RUN) query $(sight) $(ARGS)
 
-test: $(READY)  ## the tests
+test: $(TOOLS)  ## the tests
 	$(VENV)/bin/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-lint: $(READY)  ## ruff and stripped notebooks
+lint: $(TOOLS)  ## ruff and stripped notebooks
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/nbstripout --verify notebooks/*.ipynb
 
-types: $(READY)  ## mypy, strict; and the library as a caller types it
+types: $(TOOLS)  ## mypy, strict; and the library as a caller types it
 	$(VENV)/bin/mypy && $(VENV)/bin/mypy tests/typed_api.py && $(VENV)/bin/mypy -m tests.website.__main__ -m tests.website.hooks
 
-prove: $(READY)  ## long proof: killed, starved, cut off, lied to, and the lake equals the source; writes docs/proof.md
+prove: $(TOOLS)  ## long proof: killed, starved, cut off, lied to, and the lake equals the source; writes docs/proof.md
 	$(VENV)/bin/python -m tests.proof --markdown docs/proof.md $(ARGS) && \
 	$(VENV)/bin/python -m tests.kills && $(VENV)/bin/python -m tests.walk --seeds 60 && \
 	$(VENV)/bin/python -m tests.midrun && \
 	$(VENV)/bin/python -m pytest -q --long -m "long or more" --timeout 1800 && \
 	$(VENV)/bin/python -m pytest -q tests/extraction/test_lossless.py tests/extraction/test_extract.py --demo-runs 240000 --demo-days 14 --timeout 1800
 
-prove-estimates: $(READY)  ## half an hour: do the intervals cover the truth? writes docs/estimates.md
+prove-estimates: $(TOOLS)  ## half an hour: do the intervals cover the truth? writes docs/estimates.md
 	$(VENV)/bin/python -m tests.intervals --markdown docs/estimates.md $(ARGS)
 
-prove-forecast: $(READY)  ## a quarter of an hour: do the days to the cap hold? writes docs/forecast.md
+prove-forecast: $(TOOLS)  ## a quarter of an hour: do the days to the cap hold? writes docs/forecast.md
 	$(VENV)/bin/python -m tests.forecast --markdown docs/forecast.md $(ARGS)
 
-prove-verdicts: $(READY)  ## an hour: is a post-mortem's verdict ever wrong? writes docs/verdicts.md
+prove-verdicts: $(TOOLS)  ## an hour: is a post-mortem's verdict ever wrong? writes docs/verdicts.md
 	$(VENV)/bin/python -m tests.verdicts --markdown docs/verdicts.md $(ARGS)
 
-prove-failures: $(READY)  ## an hour: are steady failures ever called an incident, and is a burst found?
+prove-failures: $(TOOLS)  ## an hour: are steady failures ever called an incident, and is a burst found?
 	$(VENV)/bin/python -m tests.failing $(ARGS)
 
-prove-silences: $(READY)  ## ten minutes: is a quiet log ever called silent, and are lost rows named?
+prove-silences: $(TOOLS)  ## ten minutes: is a quiet log ever called silent, and are lost rows named?
 	$(VENV)/bin/python -m tests.silences $(ARGS)
 
-prove-pairs: $(READY)  ## ten minutes: 20,000 pairs of programs around a built-in, tried on each other's runs
+prove-pairs: $(TOOLS)  ## ten minutes: 20,000 pairs of programs around a built-in, tried on each other's runs
 	$(VENV)/bin/python -m tests.whole_program $(ARGS)
 
-prove-time-split: $(READY)  ## five minutes: is the time of runs split as it was planted? writes docs/time-split.md
+prove-time-split: $(TOOLS)  ## five minutes: is the time of runs split as it was planted? writes docs/time-split.md
 	$(VENV)/bin/python -m tests.fields --markdown docs/time-split.md $(ARGS)
 
-prove-rehearsals: $(READY)  ## a quarter of an hour: what drafts would have paid, held against a simulation; writes docs/rehearsal-proof.md
+prove-rehearsals: $(TOOLS)  ## a quarter of an hour: what drafts would have paid, held against a simulation; writes docs/rehearsal-proof.md
 	$(VENV)/bin/python -m tests.rehearsals --markdown docs/rehearsal-proof.md $(ARGS)
 
 prove-scale: $(VENV)/.spark  ## twenty minutes: a bucket's faults, Spark row for row, a report by many processes; fills docs/scale.md
@@ -107,21 +113,21 @@ prove-scale: $(VENV)/.spark  ## twenty minutes: a bucket's faults, Spark row for
 prove-cluster: $(VENV)/.spark  ## ten minutes: a Spark standalone cluster, row for row, and killed; fills docs/spark.md
 	$(VENV)/bin/python -m tests.cluster --markdown docs/spark.md $(ARGS)
 
-prove-stores: $(READY)  ## ten minutes: a lake in Ceph's gateway and other stores, their faults too; fills docs/stores.md
+prove-stores: $(TOOLS)  ## ten minutes: a lake in Ceph's gateway and other stores, their faults too; fills docs/stores.md
 	$(VENV)/bin/python -m tests.stores --markdown docs/stores.md $(ARGS)
 
-prove-week: $(READY)  ## a quarter of an hour: a week hour by hour, with kills, crashes, changes and reports; a reader checks each hour
+prove-week: $(TOOLS)  ## a quarter of an hour: a week hour by hour, with kills, crashes, changes and reports; a reader checks each hour
 	$(VENV)/bin/python -m tests.week $(ARGS)
 
 # Debian: apt-get install postgresql postgresql-contrib pgbouncer prometheus; other versions come by npm and pip
-prove-servers: $(READY)  ## half an hour: PostgreSQL 12 to 18, TLS, PgBouncer, standbys, replicas, odd settings; fills docs/servers.md
+prove-servers: $(TOOLS)  ## half an hour: PostgreSQL 12 to 18, TLS, PgBouncer, standbys, replicas, odd settings; fills docs/servers.md
 	$(VENV)/bin/python -m tests.servers --markdown docs/servers.md $(ARGS) && \
 	$(VENV)/bin/python -m tests.servers.hours
 
-$(VENV)/.spark: $(READY)
+$(VENV)/.spark: $(TOOLS)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -e '.[dev,spark]' && touch $@
 
-soak: $(READY)  ## ten minutes of late writers, extracts, random kills and a reader that checks each step
+soak: $(TOOLS)  ## ten minutes of late writers, extracts, random kills and a reader that checks each step
 	$(VENV)/bin/python -m tests.proof --soak 600 $(ARGS)
 
 $(BENCH)/.ready: pyproject.toml requirements.txt benchmarks/requirements.txt
