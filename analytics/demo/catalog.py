@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -136,7 +137,7 @@ class Version:
     built_in: BuiltIn | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Family:
     """What a person calls one strategy.
 
@@ -167,11 +168,11 @@ class Family:
     tasks: tuple[str, ...] = ("default",)
     defined: bool = True
     shared_id: bool = False
-    programs: Mapping[int, Node] = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        programs = {found.number: found.ast if found.raw else generate_ids(found.ast) for found in self.versions}
-        object.__setattr__(self, "programs", programs)
+    @cached_property
+    def programs(self) -> Mapping[int, Node]:
+        """The program of each version as the engine stores it; made when it is asked for, as many families are never run."""
+        return {found.number: found.ast if found.raw else generate_ids(found.ast) for found in self.versions}
 
     @property
     def strategy_type(self) -> str:
