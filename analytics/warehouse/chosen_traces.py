@@ -7,7 +7,8 @@ entries of the wanted runs are made.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -100,16 +101,20 @@ def _read(lake: Warehouse, chosen: Sequence[ChosenRuns]) -> list[_Part] | None:
 
     if local_path(lake.lake.root) is None:
         return None
-    wanted = pa.chunked_array([chunk for one in chosen for chunk in one.ids.chunks], pa.string()).combine_chunks()
-    programs = {one.strategy_id for one in chosen}
+    wanted = {
+        program: pa.chunked_array(
+            [chunk for one in chosen if one.strategy_id == program for chunk in one.ids.chunks], pa.string()
+        ).combine_chunks()
+        for program in dict.fromkeys(one.strategy_id for one in chosen)
+    }
     names = file_names(lake, {(one.realm, day) for one in chosen for day in one.days})
     found: list[_Part] = []
-    left = len(wanted)
+    left = sum(map(len, wanted.values()))
     try:
         for name in names:
             if not left:
                 break
-            for part, count in _of_file(lake, name, programs, wanted):
+            for part, count in _of_file(lake, name, wanted):
                 found.append(part)
                 left -= count
     except (pa.ArrowException, KeyError, OSError):
@@ -137,7 +142,12 @@ def _of_parts(parts: Sequence[_Part], chosen: ChosenRuns) -> pa.Array:
     import pyarrow.compute as pc
 
     wanted = chosen.ids.combine_chunks()
-    found = [(part, here) for part in parts if (here := pc.is_in(part.ids, value_set=wanted)).true_count]
+    every = pa.chunked_array([part.ids for part in parts], pa.string())
+    # One look at all parts: each look hashes the wanted ids anew, and they are many more than a part has.
+    is_wanted = pc.is_in(every.combine_chunks(), value_set=wanted)
+    begins = itertools.accumulate((len(part.ids) for part in parts), initial=0)
+    looked = ((part, is_wanted.slice(begin, len(part.ids))) for part, begin in zip(parts, begins, strict=False))
+    found = [(part, here) for part, here in looked if here.true_count]
     ids = pa.chunked_array([part.ids.filter(here) for part, here in found], pa.string())
     if not found:
         return pa.nulls(len(wanted), _coded_type())
@@ -152,19 +162,24 @@ class _Part:
     traces: pa.Array
 
 
-def _of_file(lake: Warehouse, name: str, programs: Collection[str], wanted: pa.Array) -> Iterator[tuple[_Part, int]]:
-    """The traces in one file, part by part; and how many of the runs were in the part, those without a trace too."""
+def _of_file(lake: Warehouse, name: str, wanted: Mapping[str, pa.Array]) -> Iterator[tuple[_Part, int]]:
+    """The traces in one file, part by part; and how many of the runs were in the part, those without a trace too.
+
+    ``wanted`` are ids by their program: of the programs that a part may hold they are few, and each look hashes them anew.
+    """
+    import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(readable(lake.lake.place(name)), read_dictionary=list(_TEXTS), pre_buffer=False) as file:
         for group in range(file.num_row_groups):
-            if not may_hold(file, group, programs):
+            here_wanted = [wanted[program] for program in programs_within(file, group, wanted)]
+            if not here_wanted:
                 continue
             ids = file.read_row_group(group, columns=["execution_id"], use_threads=False)[
                 "execution_id"
             ].combine_chunks()
-            is_wanted = pc.is_in(ids, value_set=wanted)
+            is_wanted = pc.is_in(ids, value_set=pa.concat_arrays(here_wanted))
             if not is_wanted.true_count:
                 continue
             at = 0
@@ -205,12 +220,18 @@ def may_hold(file: pq.ParquetFile, group: int, programs: Collection[str]) -> boo
         group: Number of the part.
         programs: Ids of their versions.
     """
+    return bool(programs_within(file, group, programs))
+
+
+def programs_within(file: pq.ParquetFile, group: int, programs: Iterable[str]) -> list[str]:
+    """Those of some programs whose runs a part of a file may hold, as ``may_hold``."""
     columns = file.metadata.row_group(group)
     at = file.schema_arrow.get_field_index("strategy_id")  # as in the file's own list: no column before it has parts
     told = columns.column(at).statistics
     if columns.column(at).path_in_schema != "strategy_id" or told is None or not told.has_min_max:
-        return True
-    return any(told.min <= program <= told.max for program in programs)
+        return list(programs)
+    least, most = told.min, told.max
+    return [program for program in programs if least <= program <= most]
 
 
 def _whole(traces: pa.Array) -> pa.Array:

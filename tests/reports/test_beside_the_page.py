@@ -46,6 +46,15 @@ def test_each_table_has_a_file_of_its_own_and_a_calendar_none() -> None:
     assert list(read(html)) == ["table-one-1.csv", "table-one-2.csv", "table-page-1.csv"]
 
 
+def test_what_is_no_markup_is_no_table_and_what_is_drawn_in_a_cell_is_read() -> None:
+    table = "<table><tr><th>A</th></tr><tr><td><svg><text>7</text></svg></td></tr></table>"
+    html = (
+        f"<style>/* {table} */</style><script>'{table}'</script><!-- <section id='no'>{table} -->"
+        f"<section id='one'><svg><text>8</text></svg>{table.upper()}<p>9</p></section>{table}"
+    )
+    assert read(html) == {"table-one-1.csv": [["A"], ["7"]], "table-page-1.csv": [["A"], ["7"]]}
+
+
 def test_a_page_that_is_mailed_links_to_nothing_that_is_not_in_it() -> None:
     body = page.note(
         ["see ", page.link("#much", "how much"), " and ", page.link("../other/report.html", "the <other>")]

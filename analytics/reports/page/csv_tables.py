@@ -21,6 +21,9 @@ _HARMLESS = re.compile(r"[-+]\d[\d,.]*( %)?")
 """Begins as a formula might, and is a share with its sign."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 _INTERVAL = re.compile(r"\[(.+?) – (.+?)\]")
+_NO_MARKUP = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
+_TABLES_IN_SECTIONS = re.compile(r"</?section\b[^>]*>|<table\b.*?</table\s*>", re.DOTALL | re.IGNORECASE)
+"""Most of a page is drawings; over them the parser, which is Python, takes longer than over the tables, so it is given these."""
 
 
 class _Cell:
@@ -92,7 +95,8 @@ def csv_tables(html: str) -> Iterator[tuple[str, str]]:
         html: A finished page.
     """
     reader = _Tables()
-    reader.feed(html)
+    for part in _TABLES_IN_SECTIONS.finditer(_NO_MARKUP.sub("", html)):
+        reader.feed(part[0])
     reader.close()
     counts: dict[str, int] = {}
     for section, rows in reader.found:
