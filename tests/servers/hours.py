@@ -1,17 +1,15 @@
-"""Hours of counters as real TSDB blocks: a real Prometheus answers for them, and the command must say what was simulated."""
+"""Hours of counters: a real Prometheus and a real VictoriaMetrics answer for them, and the command must say what was simulated."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -27,10 +25,9 @@ from analytics.window import Window
 from tests.extracting import extract
 from tests.servers.bench import Bench, BrokenError
 from tests.servers.compare import Compared
-from tests.servers.counted import prometheus
+from tests.servers.counting import KINDS, Kind, Labels, Shown
 from tests.servers.server import free_port
 
-GROUND = "Prometheus, hours of it"
 SINCE, UNTIL = "2026-07-09", "2026-07-11"
 BEGIN = "2026-07-09T06:00"
 """Of the window: the processes have been scraped for hours by then."""
@@ -39,8 +36,6 @@ RUNS, STARTED = "dsl_execution_duration_seconds_count", "process_start_time_seco
 
 Key = tuple[str, str, str]
 Run = tuple[float, Key]
-Shown = list[tuple[float, float]]
-Labels = dict[str, str]
 
 
 @dataclass
@@ -58,9 +53,11 @@ class Told:
 
 def hours(bench: Bench) -> None:
     """Restarts, missed scrapes, births, ends, and every way in which the same count can be there twice."""
-    programs = [shutil.which(name) for name in ("prometheus", "promtool")]
-    if None in programs:
-        bench.skip(GROUND, "apt-get install prometheus")
+    for kind in KINDS:
+        if kind.missing:
+            bench.skip(f"{kind.name}, hours of it", kind.missing)
+    kinds = [kind for kind in KINDS if not kind.missing]
+    if not kinds:
         return
     population = demo.simulate(
         runs=40_000, days=2, until=date.fromisoformat(UNTIL), directory=bench.place("population")
@@ -70,8 +67,9 @@ def hours(bench: Bench) -> None:
         demo.load(population, server.url, with_quirks=False)
         extract(server.url, lake, Window.parse(SINCE, UNTIL), rates=Rates((), 0.05))
     runs = _runs(population.truth_path)
-    for what, told in _ways(runs).items():
-        bench.play(GROUND, what, partial(_audited, bench, lake, runs, told))
+    for kind in kinds:
+        for what, told in _ways(runs).items():
+            bench.play(f"{kind.name} {kind.version}", what, partial(_audited, bench, kind, lake, runs, told))
 
 
 def _runs(truth: Path) -> list[Run]:
@@ -226,15 +224,10 @@ def _summed(told: Told, name: str) -> Told:
 # ---- what is said of it --------------------------------------------------------------------------------------------------
 
 
-def _audited(bench: Bench, lake: Lake, runs: Sequence[Run], told: Told) -> tuple[Compared, str]:
+def _audited(bench: Bench, kind: Kind, lake: Lake, runs: Sequence[Run], told: Told) -> tuple[Compared, str]:
     """Never more than was, but for a run at either side of a full hour's scrape; less by what came before an end alone."""
     place = bench.place("hours")
-    (place / "counters.txt").write_text(_openmetrics(told), encoding="utf-8")
-    made = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "counters.txt", "prometheus/data"]
-    (place / "prometheus").mkdir()
-    subprocess.run(made, cwd=place, check=True, capture_output=True)
-    port = free_port()
-    with _answering(place / "prometheus", port) as url:
+    with kind.holding(told.series, place / "server", free_port()) as url:
         answer = _command(lake, url)
     truth = Counter((key[0], int(moment // 3600)) for moment, key in runs)
     counted = {
@@ -258,22 +251,6 @@ def _audited(bench: Bench, lake: Lake, runs: Sequence[Run], told: Told) -> tuple
     return Compared(
         len(counted)
     ), f"{known:,.1f} counted of {total:,} runs, {lost} of them after a last scrape; {notes}"
-
-
-def _openmetrics(told: Told) -> str:
-    # One metric after another, each series' samples in order: what OpenMetrics asks for.
-    by: dict[str, list[str]] = defaultdict(list)
-    for name, labels, points in told.series:
-        quoted = ",".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in labels.items())
-        by[name] += [f"{name}{{{quoted}}} {value} {moment:.3f}" for moment, value in points]
-    return "".join(f"# TYPE {name} gauge\n" + "\n".join(lines) + "\n" for name, lines in by.items()) + "# EOF\n"
-
-
-@contextlib.contextmanager
-def _answering(home: Path, port: int) -> Iterator[str]:
-    program = shutil.which("prometheus") or ""
-    with prometheus(program, home, port, "scrape_configs: []\n", "--storage.tsdb.retention.time=20y"):
-        yield f"http://127.0.0.1:{port}"
 
 
 def _command(lake: Lake, url: str) -> Mapping[str, list[Mapping[str, float]]]:
