@@ -11,7 +11,7 @@ from airflow.sdk import DAG
 
 CHECKOUT = "/opt/strategy-analytics"
 SHARES = 8
-# Not `ds`: whoever triggers a run may give it no date, and where Airflow counts in intervals a scheduled run's is a day old. Nor the
+# Not `ds`: whoever triggers a run may give it no date, and where Airflow counts in intervals a run's date is a day old. Nor the
 # end of the interval: for a run triggered with a date on the command line, Airflow 3.3 makes it of the moment of triggering.
 MOMENT = "(dag_run.logical_date if dag_run.run_type == 'manual' and dag_run.logical_date else dag_run.run_after)"
 YESTERDAY = f"--all-realms --since {{{{ macros.ds_add({MOMENT} | ds, -1) }}}} --until {{{{ {MOMENT} | ds }}}}"
