@@ -18,6 +18,7 @@ from pathlib import Path
 from analytics import demo
 from analytics.demo import EmbeddedServer
 from analytics.lake.lake import Lake
+from analytics.window import ONE_DAY
 from benchmarks.server import CACHE
 from tests.schedulers.ground import (
     SHARES,
@@ -219,7 +220,7 @@ def trials(bench: Bench, folder: Path) -> None:
                 "extract: the source is away, and stays so": played.gone,
                 "fan-out, scheduled: a worker is killed once": played.killed,
                 "fan-out, triggered without a date: a worker is killed at each try": played.lost,
-                "fan-out, triggered with the date of the day before": played.dated,
+                "fan-out, triggered for an earlier day": played.dated,
             }.items():
                 bench.play(GROUND, what, work)
     finally:
@@ -310,10 +311,12 @@ class Played:
 
     def dated(self) -> str:
         self.clear()
-        moment = f"{datetime.now(UTC).date().fromisoformat()}T00:00:00+00:00"
+        day = datetime.now(UTC).date() - ONE_DAY
+        moment = f"{day}T00:00:00+00:00"
         tasks = self.flow.tasks(FAN_OUT, self.flow.trigger(FAN_OUT, "dated", "--logical-date", moment))
         assert all(state == "success" for state, _ in tasks.values()), tasks
-        assert shares_in(self.flow.gathered) == set(range(1, SHARES + 1))
+        assert shares_in(self.flow.gathered / f"{day}") == set(range(1, SHARES + 1))
+        assert [*self.flow.pages.glob(f"runaway_rules_{day - ONE_DAY}_{day}_*")], "the page is of another day"
         return f"{_told(tasks)}; {self.same()}"
 
     def clear(self) -> None:

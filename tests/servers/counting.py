@@ -31,11 +31,13 @@ class Kind:
         name: In words.
         programs: That it needs; the first is the server.
         package: Debian's.
+        limits: Words of its command line with which a day is too much for one answer.
     """
 
     name: str
     programs: tuple[str, ...]
     package: str
+    limits: tuple[str, ...] = ()
 
     @property
     def missing(self) -> str:
@@ -122,8 +124,13 @@ class VictoriaMetrics(Kind):
             yield url
 
 
-PROMETHEUS = Prometheus("Prometheus", ("prometheus", "promtool"), "prometheus")
-VICTORIA = VictoriaMetrics("VictoriaMetrics", ("victoria-metrics",), "victoria-metrics")
+PROMETHEUS = Prometheus("Prometheus", ("prometheus", "promtool"), "prometheus", ("--query.max-samples=20000",))
+VICTORIA = VictoriaMetrics(
+    "VictoriaMetrics",
+    ("victoria-metrics",),
+    "victoria-metrics",
+    ("-search.maxSamplesPerQuery=100000", "-search.maxSamplesPerSeries=1000", "-search.maxPointsPerTimeseries=400"),
+)
 KINDS = (PROMETHEUS, VICTORIA)
 
 
