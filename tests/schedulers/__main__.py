@@ -12,7 +12,6 @@ from pathlib import Path
 
 from analytics.demo import UNTIL
 from analytics.window import ONE_DAY
-from benchmarks.report import Section, markdown
 from tests.fixture_cache import copy_folder
 from tests.scale.page import fill, now
 from tests.schedulers import airflow, ssh
@@ -58,9 +57,11 @@ def tell(trial: Trial) -> None:
 def table(trials: list[Trial], ground: str, versions: str) -> str:
     """A row per trial of a ground, and what it was tried with."""
     rows = [
-        [one.what, f"**BROKEN**: {one.broken}" if one.broken else one.ended] for one in trials if one.ground == ground
+        f"| {one.what} | {f'**BROKEN**: {one.broken}' if one.broken else one.ended} |"
+        for one in trials
+        if one.ground == ground
     ]
-    made = markdown(Section("", "", ["what happened", "what came of it"], rows)).partition("## \n\n")[2].rstrip()
+    made = "\n".join(["| what happened | what came of it |", "|---|---|", *rows])
     machine = f"{platform.system()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.0f} at the end"
     return f"{made}\n\nMeasured: {now()}, {machine}; {versions}, Python {platform.python_version()}."
 
