@@ -129,7 +129,6 @@ VICTORIA = VictoriaMetrics(
     "VictoriaMetrics",
     ("victoria-metrics",),
     "victoria-metrics",
-    ("-search.maxSamplesPerQuery=100000", "-search.maxSamplesPerSeries=1000", "-search.maxPointsPerTimeseries=400"),
 )
 KINDS = (PROMETHEUS, VICTORIA)
 
