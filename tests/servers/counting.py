@@ -129,6 +129,7 @@ VICTORIA = VictoriaMetrics(
     "VictoriaMetrics",
     ("victoria-metrics",),
     "victoria-metrics",
+    ("-search.maxSamplesPerSeries=1000", "-search.maxPointsPerTimeseries=400"),
 )
 KINDS = (PROMETHEUS, VICTORIA)
 
