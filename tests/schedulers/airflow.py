@@ -250,7 +250,8 @@ class Played:
         wait(lambda: self.flow.codes(EXTRACT, name, "extract"), "no first try")
         self.server.start()
         tasks, codes = self.flow.tasks(EXTRACT, name), self.flow.codes(EXTRACT, name, "extract")
-        assert codes[0] == 3 and codes[-1] == 0 and tasks["extract"] == ("success", len(codes)), (tasks, codes)
+        # A busy machine may cost a try that Airflow itself does not get to start.
+        assert codes[0] == 3 and codes[-1] == 0 and tasks["extract"][0] == "success", (tasks, codes)
         return f"exit codes {_list(codes)}: {_told(tasks)}"
 
     def locked(self) -> str:
