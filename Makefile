@@ -110,8 +110,10 @@ prove-rehearsals: $(TOOLS)  ## a quarter of an hour: what drafts would have paid
 prove-scale: $(VENV)/.spark  ## twenty minutes: a bucket's faults, Spark row for row, a report by many processes; fills docs/scale.md
 	$(VENV)/bin/python -m tests.scale --markdown docs/scale.md $(ARGS)
 
-prove-cluster: $(VENV)/.spark  ## ten minutes: a Spark standalone cluster, row for row, and killed; fills docs/spark.md
-	$(VENV)/bin/python -m tests.cluster --markdown docs/spark.md $(ARGS)
+# Debian: apt-get install parallel openssh-server; Airflow comes by pip into an environment of its own
+prove-cluster: $(VENV)/.spark  ## half an hour: Spark standalone, GNU parallel over ssh, Airflow, and killed; fills docs/spark.md, docs/fan_out
+	$(VENV)/bin/python -m tests.cluster --markdown docs/spark.md $(ARGS) && \
+	$(VENV)/bin/python -m tests.schedulers --markdown docs/fan_out/README.md
 
 prove-stores: $(TOOLS)  ## ten minutes: a lake in Ceph's gateway and other stores, their faults too; fills docs/stores.md
 	$(VENV)/bin/python -m tests.stores --markdown docs/stores.md $(ARGS)
@@ -119,7 +121,7 @@ prove-stores: $(TOOLS)  ## ten minutes: a lake in Ceph's gateway and other store
 prove-week: $(TOOLS)  ## a quarter of an hour: a week hour by hour, with kills, crashes, changes and reports; a reader checks each hour
 	$(VENV)/bin/python -m tests.week $(ARGS)
 
-# Debian: apt-get install postgresql postgresql-contrib pgbouncer prometheus; other versions come by npm and pip
+# Debian: apt-get install postgresql postgresql-contrib pgbouncer prometheus victoria-metrics; other versions come by npm and pip
 prove-servers: $(TOOLS)  ## half an hour: PostgreSQL 12 to 18, TLS, PgBouncer, standbys, replicas, odd settings; fills docs/servers.md
 	$(VENV)/bin/python -m tests.servers --markdown docs/servers.md $(ARGS) && \
 	$(VENV)/bin/python -m tests.servers.hours

@@ -11,8 +11,11 @@ from airflow.sdk import DAG
 
 CHECKOUT = "/opt/strategy-analytics"
 SHARES = 8
-YESTERDAY = "--all-realms --since {{ macros.ds_add(ds, -1) }} --until {{ ds }}"
-GATHERED = '"${GATHERED:-s3://analytics/gathered}/{{ ds }}"'
+# Not `ds`: whoever triggers a run may give it no date, and where Airflow counts in intervals a run's date is a day old. Nor the
+# end of the interval: for a run triggered with a date on the command line, Airflow 3.3 makes it of the moment of triggering.
+MOMENT = "(dag_run.logical_date if dag_run.run_type == 'manual' and dag_run.logical_date else dag_run.run_after)"
+YESTERDAY = f"--all-realms --since {{{{ macros.ds_add({MOMENT} | ds, -1) }}}} --until {{{{ {MOMENT} | ds }}}}"
+GATHERED = f'"${{GATHERED:-s3://analytics/gathered}}/{{{{ {MOMENT} | ds }}}}"'
 
 with DAG(
     dag_id="strategy_analytics_fan_out",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import jinja2
 import kubernetes_validate
 import pytest
 import yaml
@@ -114,6 +117,43 @@ def test_the_tasks_of_airflow_are_commands() -> None:
     assert [command.split()[0] for command in commands] == ["gather", "report"]
     for command in commands:
         assert takes(re.sub(r"\{(\w+)\}", lambda match: values[match[1]], command).split())
+
+
+@pytest.mark.parametrize(
+    ("kind", "logical", "after", "days"),
+    [
+        ("scheduled", "2026-07-10T05:30", "2026-07-10T05:30", "2026-07-09 2026-07-10"),
+        ("scheduled", "2026-07-09T05:30", "2026-07-10T05:30", "2026-07-09 2026-07-10"),  # Airflow counts in intervals
+        ("manual", None, "2026-07-10T11:00", "2026-07-09 2026-07-10"),
+        ("manual", "2026-07-03T05:30", "2026-07-10T11:00", "2026-07-02 2026-07-03"),
+    ],
+)
+def test_a_run_of_airflow_finds_its_day_with_and_without_a_date(
+    kind: str, logical: str | None, after: str, days: str
+) -> None:
+    names: dict[str, str] = {}
+    written = ast.parse(text("airflow_dag.py"))
+    wanted = ("MOMENT", "YESTERDAY", "GATHERED")
+    chosen = [one for one in written.body if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) in wanted]
+    exec(compile(ast.Module(chosen, []), "airflow_dag.py", "exec"), names)  # noqa: S102  # ours; Airflow is not installed
+    rendering = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=True)
+    rendering.filters["ds"] = lambda moment: moment.date().isoformat()
+
+    def ds_add(day: str, more: int) -> str:
+        return (date.fromisoformat(day) + timedelta(days=more)).isoformat()
+
+    run = SimpleNamespace(
+        run_type=kind,
+        logical_date=datetime.fromisoformat(logical) if logical else None,
+        run_after=datetime.fromisoformat(after),
+    )
+    said = [
+        rendering.from_string(names[name]).render(dag_run=run, macros=SimpleNamespace(ds_add=ds_add))
+        for name in wanted[1:]
+    ]
+    since, until = days.split()
+    assert said[0] == f"--all-realms --since {since} --until {until}"
+    assert said[1].endswith(f'/{until}"')
 
 
 def test_airflow_loads_the_dag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,8 @@
-"""Counters of real processes, scraped by a real Prometheus: totals against what the processes themselves wrote down."""
+"""Counters of real processes, scraped by real servers: totals against what the processes themselves wrote down."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,15 +12,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from urllib.request import urlopen
 
 from analytics.source.counters import counters
 from tests.servers.bench import Bench, BrokenError
 from tests.servers.compare import Compared
+from tests.servers.counting import KINDS, process
 from tests.servers.exporter import PER_SECOND
-from tests.servers.server import PATIENCE, free_port
+from tests.servers.server import free_port
 
-GROUND = "Prometheus"
 SECONDS = 480
 SCRAPE = 5
 STEP = 60
@@ -33,26 +30,37 @@ PROCESSES, RESTARTS = 3, 1
 
 def counted(bench: Bench) -> None:
     """Restarts, missed scrapes, series that are born meanwhile, several processes behind one address, copies of a copy."""
-    program = shutil.which("prometheus")
-    if program is None:
-        bench.skip(GROUND, "apt-get install prometheus")
+    kinds = [kind for kind in KINDS if not kind.missing]
+    for kind in KINDS:
+        if kind.missing:
+            bench.skip(kind.name, kind.missing)
+    if not kinds:
         return
     place = bench.place("counters")
-    one, two, copies, apart, together = (free_port() for _ in range(5))
+    apart, together = free_port(), free_port()
     exporters = {"game": apart, "workers": together}
+    ways: list[tuple[str, str, str]] = []
     with contextlib.ExitStack() as stack:
-        for name, port in (("one", one), ("two", two)):
-            stack.enter_context(prometheus(program, place / name, port, _scrapes(exporters, name)))
-        stack.enter_context(prometheus(program, place / "copies", copies, _federation(one, two)))
+        for kind in kinds:
+            one, two = (
+                stack.enter_context(
+                    kind.running(place / f"{kind.package}-{name}", free_port(), _scrapes(exporters, name))
+                )
+                for name in ("one", "two")
+            )
+            copies = stack.enter_context(
+                kind.running(place / f"{kind.package}-copies", free_port(), _federation(one, two))
+            )
+            ways += [
+                (kind.name, "scraped", one),
+                (kind.name, "by another server, which scrapes at other moments", two),
+                (kind.name, "two federated copies of it", copies),
+            ]
         stack.enter_context(_living(place, apart, together))
         until = datetime.now(UTC) - timedelta(seconds=2 * STEP)
         since = until - timedelta(seconds=SECONDS - 3 * STEP)
-        for what, port in (
-            ("scraped", one),
-            ("by another server, which scrapes at other moments", two),
-            ("two federated copies of it", copies),
-        ):
-            bench.play(GROUND, what, partial(_total, place, f"http://127.0.0.1:{port}", since, until))
+        for ground, what, url in ways:
+            bench.play(ground, what, partial(_total, place, url, since, until))
 
 
 def _scrapes(exporters: dict[str, int], name: str) -> str:
@@ -64,51 +72,14 @@ def _scrapes(exporters: dict[str, int], name: str) -> str:
     return f"global: {{scrape_interval: {SCRAPE}s, scrape_timeout: 1s, {labels}}}\nscrape_configs:\n{jobs}"
 
 
-def _federation(*ports: int) -> str:
-    targets = ", ".join(f"'127.0.0.1:{port}'" for port in ports)
+def _federation(*urls: str) -> str:
+    targets = ", ".join(f"'{url.removeprefix('http://')}'" for url in urls)
     return (
         f"global: {{scrape_interval: {SCRAPE}s, scrape_timeout: 1s}}\nscrape_configs:\n  - job_name: federate\n"
         "    honor_labels: true\n    metrics_path: /federate\n"
         "    params: {'match[]': ['{__name__=~\"dsl_.*|process_start.*|up\"}']}\n"
         f"    static_configs: [{{targets: [{targets}]}}]\n"
     )
-
-
-@contextlib.contextmanager
-def prometheus(program: str, home: Path, port: int, configuration: str, *more: str) -> Iterator[None]:
-    """A server that answers, ended at the end.
-
-    Args:
-        program, home, port: Which, where its files are, where it listens.
-        configuration: Its file.
-        more: Words of its command line.
-    """
-    home.mkdir(exist_ok=True)
-    (home / "prometheus.yml").write_text(configuration, encoding="utf-8")
-    words = [
-        f"--config.file={home}/prometheus.yml",
-        f"--storage.tsdb.path={home}/data",
-        f"--web.listen-address=127.0.0.1:{port}",
-        *more,
-    ]
-    with _process([program, *words], home / "log"):
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            with contextlib.suppress(OSError), urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=2):
-                break
-            time.sleep(0.2)
-        yield
-
-
-@contextlib.contextmanager
-def _process(words: list[str], log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("ab") as stream:
-        made = subprocess.Popen(words, stdout=stream, stderr=stream, env={**os.environ, **environment})
-    try:
-        yield made
-    finally:
-        made.kill()
-        made.wait()
 
 
 @contextlib.contextmanager
@@ -121,7 +92,7 @@ def _living(place: Path, apart: int, together: int) -> Iterator[None]:
         number: int, *words: str, **environment: str
     ) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
         ahead = [sys.executable, "-m", "tests.servers.exporter", "--born", str(born)]
-        return _process([*ahead, *words], place / f"exporter-{number}.log", **environment)
+        return process([*ahead, *words], place / f"exporter-{number}.log", **environment)
 
     def alone(number: int) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
         return exporter(number, "--port", str(apart), "--truth", str(place / f"game-{number}.txt"))

@@ -1,22 +1,21 @@
-"""Hours of counters as real TSDB blocks: a real Prometheus answers for them, and the command must say what was simulated."""
+"""Hours of counters: a real Prometheus and a real VictoriaMetrics answer for them, and the command must say what was simulated."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 
+import psycopg
 import pyarrow.parquet as pq
 
 from analytics import demo
@@ -27,20 +26,19 @@ from analytics.window import Window
 from tests.extracting import extract
 from tests.servers.bench import Bench, BrokenError
 from tests.servers.compare import Compared
-from tests.servers.counted import prometheus
+from tests.servers.counting import KINDS, Kind, Labels, Shown
 from tests.servers.server import free_port
 
-GROUND = "Prometheus, hours of it"
 SINCE, UNTIL = "2026-07-09", "2026-07-11"
 BEGIN = "2026-07-09T06:00"
 """Of the window: the processes have been scraped for hours by then."""
+GONE = "2026-07-10T10:40+00:00"
+"""When a tenant is seen last."""
 SCRAPE, PROCESSES = 30, 3
 RUNS, STARTED = "dsl_execution_duration_seconds_count", "process_start_time_seconds"
 
 Key = tuple[str, str, str]
 Run = tuple[float, Key]
-Shown = list[tuple[float, float]]
-Labels = dict[str, str]
 
 
 @dataclass
@@ -58,20 +56,42 @@ class Told:
 
 def hours(bench: Bench) -> None:
     """Restarts, missed scrapes, births, ends, and every way in which the same count can be there twice."""
-    programs = [shutil.which(name) for name in ("prometheus", "promtool")]
-    if None in programs:
-        bench.skip(GROUND, "apt-get install prometheus")
+    for kind in KINDS:
+        if kind.missing:
+            bench.skip(f"{kind.name}, hours of it", kind.missing)
+    kinds = [kind for kind in KINDS if not kind.missing]
+    if not kinds:
         return
     population = demo.simulate(
         runs=40_000, days=2, until=date.fromisoformat(UNTIL), directory=bench.place("population")
     )
-    lake = bench.lake()
+    lake, mistaken, fewer = bench.lake(), bench.lake(), bench.lake()
+    runs = _runs(population.truth_path)
+    gone = Counter(key[0] for _, key in runs).most_common(2)[1][0]
+    last = datetime.fromisoformat(GONE).timestamp()
+    left = [run for run in runs if run[1][0] != gone or run[0] < last]
     with EmbeddedServer(bench.place("pg") / "data") as server:
         demo.load(population, server.url, with_quirks=False)
-        extract(server.url, lake, Window.parse(SINCE, UNTIL), rates=Rates((), 0.05))
-    runs = _runs(population.truth_path)
-    for what, told in _ways(runs).items():
-        bench.play(GROUND, what, partial(_audited, bench, lake, runs, told))
+        window = Window.parse(SINCE, UNTIL)
+        extract(server.url, lake, window, rates=Rates((), 0.05))
+        extract(server.url, mistaken, window, rates=Rates((), 0.1))
+        _forget(server.url, gone)
+        extract(server.url, fewer, window, rates=Rates((), 0.05))
+    for kind in kinds:
+        play = partial(bench.play, f"{kind.name} {kind.version}")
+        for what, told in _ways(runs).items():
+            play(what, partial(_audited, bench, kind, lake, runs, told))
+        for what, told in _endings(left, gone, last).items():
+            play(what, partial(_audited, bench, kind, fewer, left, told))
+        for limit in kind.limits:
+            play(f"a server with {limit}", partial(_audited, bench, kind, lake, runs, _scraped(runs), limit))
+        play("a report, of a lake with a wrong rate", partial(_reported, bench, kind, mistaken, runs))
+
+
+def _forget(url: str, realm: str) -> None:
+    with psycopg.connect(url) as source:
+        words = 'delete from strategyexecutionlog where "realmId" = %s and created_at >= %s'
+        assert source.execute(words, (realm, GONE)).rowcount > 0
 
 
 def _runs(truth: Path) -> list[Run]:
@@ -90,6 +110,7 @@ def _ways(runs: Sequence[Run]) -> dict[str, Told]:
         "three processes": plain,
         "five restarts of each": often,
         "no scrape for twelve minutes": quiet,
+        "a scrape every two minutes": _scraped(runs, every=120),
         "no process_start_time_seconds (several workers behind one address)": _but(plain, lambda name, _: name == RUNS),
         "two replicas, a label tells them apart": _with(
             _labelled(often, replica="a"), _later(_labelled(often, replica="b"), 7)
@@ -106,34 +127,55 @@ def _ways(runs: Sequence[Run]) -> dict[str, Told]:
     }
 
 
+def _endings(runs: Sequence[Run], realm: str, last: float) -> dict[str, Told]:
+    """A tenant's series end within an hour and never return."""
+    alone = _scraped([run for run in runs if run[1][0] == realm], name="alone", processes=1)
+    others = _scraped([run for run in runs if run[1][0] != realm])
+    return {
+        "a tenant vanishes: its series are removed from processes that go on": _until(_scraped(runs), last, realm),
+        "a tenant vanishes with its process": _with(others, _until(alone, last)),
+    }
+
+
 # ---- what is scraped -----------------------------------------------------------------------------------------------------
 
 
-def _scraped(runs: Sequence[Run], *, restarts: int = 0, silent: tuple[float, float] | None = None) -> Told:
-    """Three processes that share the runs.
+def _scraped(
+    runs: Sequence[Run],
+    *,
+    restarts: int = 0,
+    silent: tuple[float, float] | None = None,
+    every: int = SCRAPE,
+    name: str = "game",
+    processes: int = PROCESSES,
+) -> Told:
+    """Processes that share the runs.
 
     Args:
         runs: All of them.
         restarts: Of each process, at random moments.
         silent: From which share of the time on nobody scrapes, and for how many seconds.
+        every: Seconds between scrapes.
+        name: What the names of the machines begin with.
+        processes: How many.
     """
     dice = random.Random(20261130)
     first, last = runs[0][0] - 600, runs[-1][0] + 1800
     mute = (first + silent[0] * (last - first), silent[1]) if silent else (0.0, 0.0)
-    shares: list[list[Run]] = [[] for _ in range(PROCESSES)]
+    shares: list[list[Run]] = [[] for _ in range(processes)]
     for run in runs:
         dice.choice(shares).append(run)
     told = Told([], Counter())
     for number, share in enumerate(shares):
-        labels = {"job": "game", "instance": f"game-{number}:8000"}
+        labels = {"job": "game", "instance": f"{name}-{number}:8000"}
         ends = [*sorted(dice.uniform(first, last) for _ in range(restarts)), last]
         shown: dict[Key, Shown] = defaultdict(list)
         started: Shown = []
         begin, at = first - dice.uniform(10, 20), 0
-        phase = dice.uniform(0, SCRAPE)
+        phase = dice.uniform(0, every)
         for end in ends:
             count, unseen = Counter[Key](), Counter[tuple[str, int]]()
-            moment = begin - begin % SCRAPE + SCRAPE + phase
+            moment = begin - begin % every + every + phase
             while moment < end:
                 while at < len(share) and share[at][0] < moment:
                     count[share[at][1]] += 1
@@ -144,7 +186,7 @@ def _scraped(runs: Sequence[Run], *, restarts: int = 0, silent: tuple[float, flo
                     started.append((moment, round(begin, 2)))
                     for key, value in count.items():
                         shown[key].append((moment, value))
-                moment += SCRAPE
+                moment += every
             while at < len(share) and share[at][0] < end:
                 unseen[share[at][1][0], int(share[at][0] // 3600)] += 1
                 at += 1
@@ -164,6 +206,16 @@ def _with(one: Told, other: Told) -> Told:
 
 def _but(told: Told, wanted: object) -> Told:
     return Told([one for one in told.series if wanted(one[0], one[1])], told.lost)  # type: ignore[operator]
+
+
+def _until(told: Told, last: float, realm: str | None = None) -> Told:
+    """Nothing of a realm, or of all, is shown a minute later."""
+    cut = [
+        (name, labels, [point for point in points if point[0] < last + 60])
+        for name, labels, points in told.series
+        if realm in (None, labels.get("realm"))
+    ]
+    return Told([*cut, *(one for one in told.series if realm not in (None, one[1].get("realm")))], told.lost)
 
 
 def _labelled(told: Told, **more: str) -> Told:
@@ -226,15 +278,10 @@ def _summed(told: Told, name: str) -> Told:
 # ---- what is said of it --------------------------------------------------------------------------------------------------
 
 
-def _audited(bench: Bench, lake: Lake, runs: Sequence[Run], told: Told) -> tuple[Compared, str]:
+def _audited(bench: Bench, kind: Kind, lake: Lake, runs: Sequence[Run], told: Told, *more: str) -> tuple[Compared, str]:
     """Never more than was, but for a run at either side of a full hour's scrape; less by what came before an end alone."""
     place = bench.place("hours")
-    (place / "counters.txt").write_text(_openmetrics(told), encoding="utf-8")
-    made = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "counters.txt", "prometheus/data"]
-    (place / "prometheus").mkdir()
-    subprocess.run(made, cwd=place, check=True, capture_output=True)
-    port = free_port()
-    with _answering(place / "prometheus", port) as url:
+    with kind.holding(told.series, place / "server", free_port(), *more) as url:
         answer = _command(lake, url)
     truth = Counter((key[0], int(moment // 3600)) for moment, key in runs)
     counted = {
@@ -260,20 +307,31 @@ def _audited(bench: Bench, lake: Lake, runs: Sequence[Run], told: Told) -> tuple
     ), f"{known:,.1f} counted of {total:,} runs, {lost} of them after a last scrape; {notes}"
 
 
-def _openmetrics(told: Told) -> str:
-    # One metric after another, each series' samples in order: what OpenMetrics asks for.
-    by: dict[str, list[str]] = defaultdict(list)
-    for name, labels, points in told.series:
-        quoted = ",".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in labels.items())
-        by[name] += [f"{name}{{{quoted}}} {value} {moment:.3f}" for moment, value in points]
-    return "".join(f"# TYPE {name} gauge\n" + "\n".join(lines) + "\n" for name, lines in by.items()) + "# EOF\n"
+def _reported(bench: Bench, kind: Kind, lake: Lake, runs: Sequence[Run]) -> tuple[Compared, str]:
+    """As a user would: the log alone tells half of the runs, the counters all of them."""
+    place = bench.place("report")
+    true = sum(BEGIN <= _moment(int(at // 3600)) < UNTIL for at, _ in runs)
+    with kind.holding(_scraped(runs).series, place / "server", free_port()) as url:
+        alone, counted = (_estimated(lake, place / f"out-{len(more)}", *more) for more in ((), ("--counters", url)))
+    if not abs(counted - true) < 0.01 * true < 0.4 * true < true - alone:
+        raise BrokenError(f"{counted:,.0f} runs by the report, {alone:,.0f} without counters, where {true:,} were")
+    return Compared(0), f"{counted:,.0f} runs of {true:,} by the report, {alone:,.0f} without counters"
 
 
-@contextlib.contextmanager
-def _answering(home: Path, port: int) -> Iterator[str]:
-    program = shutil.which("prometheus") or ""
-    with prometheus(program, home, port, "scrape_configs: []\n", "--storage.tsdb.retention.time=20y"):
-        yield f"http://127.0.0.1:{port}"
+def _estimated(lake: Lake, out: Path, *more: str) -> float:
+    """The runs of all strategies that a report tells of."""
+    words = ["report", "runaway_rules", "--all-realms", "--lake", str(lake.root), "--since", BEGIN, "--until", UNTIL]
+    done = subprocess.run(
+        [sys.executable, "-m", "analytics", *words, "--out", str(out), *more],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    if done.returncode:
+        raise BrokenError(f"report ended with {done.returncode}: {done.stdout[:600]} {done.stderr[-600:]}")
+    [path] = out.glob("*/summary.json")
+    return sum(float(row["est_runs"]["value"]) for row in json.loads(path.read_text(encoding="utf-8"))["league"])
 
 
 def _command(lake: Lake, url: str) -> Mapping[str, list[Mapping[str, float]]]:
@@ -293,14 +351,10 @@ def _command(lake: Lake, url: str) -> Mapping[str, list[Mapping[str, float]]]:
 
 
 def _hour(text: object) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(str(text)).timestamp() / 3600
 
 
 def _moment(hour: int) -> str:
-    from datetime import UTC, datetime
-
     return f"{datetime.fromtimestamp(hour * 3600, tz=UTC):%Y-%m-%dT%H:%M}"
 
 

@@ -558,6 +558,17 @@ def test_two_windows_side_by_side_are_one(tmp_path: Path, shown: list[Points], c
 # ---- a server ----------------------------------------------------------------------------------------------------------
 
 
+VICTORIA = (
+    'error when executing query="dsl_execution_duration_seconds_count" on the time range (start=1, end=2, step=60000): '
+)
+TOO_MUCH = (
+    "query processing would load too many samples into memory in query execution",
+    f"{VICTORIA}too many points for the given step=60000, start=1 and end=2: 901; cannot exceed -search.maxPointsPerTimeseries=400",
+    f"{VICTORIA}cannot evaluate: cannot select more than -search.maxSamplesPerQuery=20000 samples; possible solutions",
+    f"{VICTORIA}cannot evaluate: error during time series unpacking: cannot process more than 500 samples per series; either",
+)
+
+
 class Fake:
     """A Prometheus of the given samples, or of one fixed reply."""
 
@@ -569,6 +580,7 @@ class Fake:
         self.reply: tuple[int, str, str] | None = None
         self.location = ""
         self.most_points = 11_000
+        self.too_much = TOO_MUCH[0]
         self.pause = 0.0
         self.port = 0
 
@@ -583,8 +595,8 @@ class Fake:
         assert 0 < step <= 300
         points = int((end - start) // step) + 1
         if points > self.most_points:
-            error = "query processing would load too many samples into memory in query execution"
-            return 422, "application/json", json.dumps({"status": "error", "errorType": "execution", "error": error})
+            told = {"status": "error", "errorType": "execution", "error": self.too_much}
+            return 422, "application/json", json.dumps(told)
         chosen: Data = []
         for name, own, samples in self.data:
             if not (asked["query"] == name or (name == STARTED and asked["query"].startswith(STARTED))):
@@ -689,14 +701,23 @@ def test_long_windows_are_asked_for_in_pieces_without_losing_a_minute() -> None:
         assert all((float(a["end"]) - float(a["start"])) / float(a["step"]) < 11_000 for a in own)
 
 
-def test_an_answer_that_is_too_large_for_the_server_is_asked_for_in_halves(server: Fake) -> None:
-    server.most_points = 50
+@pytest.mark.parametrize("words", TOO_MUCH)
+def test_an_answer_that_is_too_large_for_the_server_is_asked_for_in_halves(server: Fake, words: str) -> None:
+    server.most_points, server.too_much = 50, words
     assert hourly(read(server.url, SINCE, UNTIL)) == pytest.approx(dict.fromkeys(range(6), 120.0))
     spans = sorted((float(asked["start"]), float(asked["end"])) for asked in server.requests if asked["query"] == RUNS)
     spans = [(start, end) for start, end in spans if end - start < 50 * 60]
     assert {other[0] - one[1] for one, other in itertools.pairwise(spans)} == {60}
     server.most_points = 0
-    refused(server.url, SourceError, "too many samples")
+    refused(server.url, SourceError, words[-60:])
+
+
+def test_a_long_refusal_keeps_its_cause_which_stands_last(server: Fake) -> None:
+    cause = "error when searching tsids: the number of matching timeseries exceeds 20"
+    error = f"{VICTORIA}search error on the time range {'[2026-07-09T06:11:00Z..2026-07-09T21:17:00Z]: ' * 20}{cause}"
+    server.reply = (422, "application/json", json.dumps({"status": "error", "error": error}))
+    said = refused(server.url, SourceError, "refused the query: error when executing query", cause)
+    assert len(str(said)) < 700
 
 
 def test_restarts_new_processes_and_their_start_are_seen_through_a_server() -> None:

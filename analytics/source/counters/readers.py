@@ -56,7 +56,10 @@ QUERIES = (RUNS, DROPPED, f"{STARTED} and on (job, instance) {RUNS}")
 NATIVE_QUERIES = (f"histogram_count({NATIVE})", f"{STARTED} and on (job, instance) {NATIVE}")
 """Where histograms are kept natively; a server older than that knows no such function, and has none."""
 
-_TOO_MUCH = re.compile(r"too many samples|maximum resolution|too many points", re.IGNORECASE)
+_TOO_MUCH = re.compile(
+    r"too many samples|maximum resolution|too many points|cannot (?:select|process) more than", re.IGNORECASE
+)
+"""In the words of Prometheus and, the last three, of VictoriaMetrics."""
 _URL_HINT = (
     "write http://prometheus:9090 or https://user:password@host/prefix, without ? and #; in user and password write "
     "%40 for @, %2F for /, %3A for :, %23 for #, %3F for ?, %25 for %"

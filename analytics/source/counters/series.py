@@ -126,6 +126,12 @@ def printable(text: object, limit: int = 200) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def _reason(text: object) -> str:
+    """An error in one line: where it is long its middle is left out, as VictoriaMetrics says the cause last."""
+    line = printable(text, 5_000)
+    return line if len(line) <= 300 else f"{line[:80]} … {line[-217:]}"
+
+
 def add_answer(samples: Samples, answer: object, place: str, name: str | None = None) -> None:
     """Add one JSON answer, a list of them, or the bare series ``promtool query range`` prints.
 
@@ -148,7 +154,7 @@ def add_answer(samples: Samples, answer: object, place: str, name: str | None = 
     match answer:
         case {"status": "error"}:
             raise SourceError(
-                f"{place}: Prometheus refused the query: {printable(answer.get('error') or answer.get('errorType') or '')}",
+                f"{place}: Prometheus refused the query: {_reason(answer.get('error') or answer.get('errorType') or '')}",
                 hint="the same query in Prometheus' own page shows more",
             )
         case {"data": data}:
