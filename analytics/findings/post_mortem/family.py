@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from analytics import sql
 from analytics.errors import UnknownNameError, UsageError, did_you_mean
 from analytics.lake import losses
+from analytics.lake.shell import word
 from analytics.sql import Row
 from analytics.warehouse.coverage import coverage
 from analytics.warehouse.warehouse import Warehouse
@@ -369,7 +369,7 @@ def _tagged(lake: Warehouse, tag: str, realm: str | None, any_realm: bool) -> Fa
         raise UsageError(
             f"the experiment tag {tag!r} is on {len(names)} strategies: {', '.join(map(repr, names))}",
             hint=f"compare them with each other: family={names[0]!r}, against={names[1]!r}",
-            command_hint=f"compare them with each other: --family={shlex.quote(names[0])} --against={shlex.quote(names[1])}",
+            command_hint=f"compare them with each other: --family={word(names[0])} --against={word(names[1])}",
         )
     members = sorted({member.version for member in found}, key=lambda version: version[::-1])
     return Family(found[0].realm_id, f"{TAG}{tag}", True, tuple(members), frozenset(members))
