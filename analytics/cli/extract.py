@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from analytics.model import ExtractResult
 
 
+_LONGEST = 80
+"""Letters of a partition in a line of progress."""
 _OF_THE_COMMAND = ("realm", "no_realm", "source_retention", "json")
 """Options of ``extract`` that the library's call does not have."""
 
@@ -195,9 +197,14 @@ def _line(progress: Progress) -> None:
     if progress.written is None:
         return
     info = progress.written
-    say(
-        f"{info.partition}: {info.row_count:,} logged runs, {info.trace_entries:,} entries, {info.file_bytes / 1024:,.0f} kB"
-    )
+    rows, entries = info.row_count, info.trace_entries
+    written = f"{rows:,} logged run{'s' * (rows != 1)}, {entries:,} trace entr{'y' if entries == 1 else 'ies'}"
+    say(f"{_short(str(info.partition))}: {written}, {info.file_bytes / 1024:,.0f} kB")
+
+
+def _short(partition: str) -> str:
+    """Without the middle of a tenant's name that would fill lines."""
+    return partition if len(partition) <= _LONGEST else f"{partition[: _LONGEST // 2]}…{partition[-_LONGEST // 2 :]}"
 
 
 @dataclass(frozen=True, kw_only=True)

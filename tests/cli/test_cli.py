@@ -358,3 +358,10 @@ def test_a_report_that_may_reserve_too_few_addresses_is_refused_before_the_c_lib
     assert "may reserve 0.9 GB of addresses here (ulimit -v), and a report needs 2.5 GB" in done.stderr
     assert "ulimit -v unlimited" in done.stderr
     assert done.stdout == ""
+
+
+def test_a_line_of_progress_counts_one_as_one_and_a_long_name_does_not_fill_lines(capsys):
+    info = SimpleNamespace(partition=Partition("x" * 300, date(2026, 7, 8)), row_count=1, trace_entries=1, file_bytes=4096)
+    _line(SimpleNamespace(written=info))
+    said = capsys.readouterr().err
+    assert said.endswith("x · 2026-07-08: 1 logged run, 1 trace entry, 4 kB\n") and len(said) < 140

@@ -215,7 +215,7 @@ def card(lake: Warehouse) -> Card:
 
 
 def _day(cell: Cell) -> page.Day:
-    return page.Day(KINDS[cell.state], more=f"{cell.logged_count:,} logged runs")
+    return page.Day(KINDS[cell.state], more=_many(cell.logged_count, "logged run"))
 
 
 def _many(count: int, noun: str) -> str:
