@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from types import SimpleNamespace
 
 import pandas as pd
@@ -19,6 +19,8 @@ import pytest
 
 from analytics.cli import main
 from analytics.cli import status as cli_status
+from analytics.cli.extract import _line
+from analytics.model import Partition
 
 DAYS = ["--since", "2026-07-07", "--until", "2026-07-12"]
 
@@ -361,7 +363,9 @@ def test_a_report_that_may_reserve_too_few_addresses_is_refused_before_the_c_lib
 
 
 def test_a_line_of_progress_counts_one_as_one_and_a_long_name_does_not_fill_lines(capsys):
-    info = SimpleNamespace(partition=Partition("x" * 300, date(2026, 7, 8)), row_count=1, trace_entries=1, file_bytes=4096)
+    info = SimpleNamespace(
+        partition=Partition("x" * 300, date(2026, 7, 8)), row_count=1, trace_entries=1, file_bytes=4096
+    )
     _line(SimpleNamespace(written=info))
     said = capsys.readouterr().err
     assert said.endswith("x · 2026-07-08: 1 logged run, 1 trace entry, 4 kB\n") and len(said) < 140
