@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from analytics.cli import main, output
 from analytics.cli.arguments import parse
 from analytics.cli.verbs import VERBS
 from analytics.errors import UsageError, read_by_command
@@ -86,3 +87,16 @@ def test_a_name_in_a_repair_comes_back_from_a_shell_as_it_was_and_hides_nothing(
     said = subprocess.run(["bash", "-c", f"printf '%s\\0' {written}"], capture_output=True, check=True).stdout.decode()
     assert said.split("\0")[:-1] == [f"--family={name}", "--against=other"]
     assert page.visible(str(refused.value)) == str(refused.value).replace("\n", "\\n")
+
+
+def test_a_repair_names_the_lake_that_the_command_was_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = tmp_path / "it's a lake"
+    odd.mkdir()
+    for words, named in ((["--lake", str(odd)], ["--lake", str(odd)]), ([], [])):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ANALYTICS_LAKE", str(odd))
+            assert main(["query", "--realm", "acme", *words, "from executions"]) == 4
+        told = capsys.readouterr().err
+        command = told.partition("strategy-analytics extract")[2].splitlines()[0]
+        assert shlex.split(command) == named, told
+    assert output._told == {"lake": ""}
