@@ -41,10 +41,13 @@ def site(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Path:
     html = nbformat.v4.new_output(
         "display_data", {"text/html": "<table><tr>\n\n<td>a *cell* of a frame</td></tr></table>"}
     )
+    chart = '<figure><svg viewBox="0 0 880 400"><path d="M0 0h880v400z"/></svg></figure>'
+    drawn = nbformat.v4.new_output("display_data", {"text/html": chart})
     cells = [
         nbformat.v4.new_markdown_cell("# Tour"),
         nbformat.v4.new_code_cell("lake = 'elsewhere'", metadata={"tags": ["injected-parameters"]}),
         nbformat.v4.new_code_cell("lake.describe()", outputs=[html]),
+        nbformat.v4.new_code_cell("report.since()", outputs=[drawn]),
     ]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "explore.ipynb")
     (folder / "explore.part").write_text(notebooks.part(folder / "explore.ipynb"), encoding="utf-8")
@@ -152,6 +155,14 @@ def test_a_page_fits_a_phone_and_asks_nobody(browser: Browser, site: Path, name:
     assert len(asked) > 3
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     assert shown.of("Runtime.exceptionThrown") == []
+
+
+def test_a_chart_of_a_notebook_is_as_wide_as_its_place(browser: Browser, site: Path) -> None:
+    shown = opened(browser, site / "notebooks" / "explore.html", 1180, "light")
+    wide, place = shown.ask(
+        "['figure svg', 'figure'].map(q => document.querySelector(q).getBoundingClientRect().width)"
+    )
+    assert round(wide) == round(place) > 600
 
 
 def test_the_search_finds_a_word_though_the_site_lies_on_a_disk(browser: Browser, site: Path) -> None:
