@@ -216,8 +216,8 @@ class ReportOptions(opt.RealmOptions):
         "REPORT",
     )
     listing: bool = opt.flag("which reports there are: the package's, definitions, notebooks of your own", "--list")
-    since: str | None = opt.since("default: the notebook's own")
-    until: str | None = opt.until("the notebook's own")
+    since: str | None = opt.since("default: the notebook's own; of runaway_rules yesterday, else 7d")
+    until: str | None = opt.until("the notebook's own; of post_mortem and rehearsal now, else today")
     strategy_id: str | None = opt.word("id of any version of the strategy", "--strategy", "ID")
     family: str | None = opt.word("name of the strategy", "--family", "NAME")
     baseline: str | None = opt.word(
