@@ -153,6 +153,9 @@ def test_an_extraction_tells_the_journal_line_by_line_without_a_bar(database_url
     lines = log.read_text(encoding="utf-8").splitlines()
     assert {line[:3] for line in lines} == {"<5>", "<6>"}
     assert next(line for line in lines if "sampling rate 0.05, the engine's default" in line).startswith("<5>")
+    # The days are over, and not called complete: who watches the lake must know why.
+    assert any("not complete yet: 2026-07-07" in line for line in lines)
+    assert any(line.startswith("<5>only the named realms were read") for line in lines)
     assert next(line for line in lines if "logged runs, " in line).startswith("<6>")
     assert not any("\x1b" in line or "\r" in line for line in lines)
 
