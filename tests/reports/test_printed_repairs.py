@@ -124,6 +124,8 @@ def test_no_extraction_is_told_of_days_that_have_not_begun(table: Table, fresh: 
     ahead = told_in(fresh, "2026-07-10", "2026-07-12")
     assert {name: commands(text) for name, text in ahead.items()} == {name: [] for name in ahead}
     assert [name for name, text in ahead.items() if "to come" not in text or "not extracted" in text] == []
+    assert "nothing can be told. 2 reports are about days still to come." in ahead["index"]
+    assert "nothing new" not in ahead["index"]
     assert ahead["stderr of runaway rules"] == "cannot tell: still to come is Fri 10 – Sat 11 July 2026"
 
 

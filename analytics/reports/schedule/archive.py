@@ -75,12 +75,11 @@ def _title(cards: Sequence[Card], newest: date, made_at: datetime) -> page.Marku
         if those:
             count = sum(card.counts[kind] for card in those)
             parts.append(page.link(those[0].page, colour(f"{count} {'known' if kind == 'finding' else kind}")))
-    said: list[Any] = [f"{newest.day} {write.day(newest).split()[-1]}: "]
-    said += [[", " if place else "", part] for place, part in enumerate(parts)] or [
-        "nothing new" if told else "no report"
-    ]
-    said.append(".")
     blind = [card for card in told if card.state == report_cards.NO_DATA]
+    said: list[Any] = [f"{newest.day} {write.day(newest).split()[-1]}: "]
+    nothing = "no report" if not told else "nothing can be told" if len(blind) == len(told) else "nothing new"
+    said += [[", " if place else "", part] for place, part in enumerate(parts)] or [nothing]
+    said.append(".")
     if gone := sum(bool(report_cards.days_wanted(card, made_at)[0]) for card in blind):
         said.append(
             f" {_counted(gone, 'report has', 'reports have')} days that were not extracted, or lost files since."
