@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Sequence
 
 from analytics.cli.arguments import PROGRAM, Invocation, parse
-from analytics.cli.output import Priority, discard, is_unread, logged, own_streams, say
+from analytics.cli.output import Priority, discard, is_unread, logged, own_streams, say, told_with_lake
 from analytics.errors import AnalyticsError, LakeLockedError, named, read_by_command
 
 __all__ = ["main"]
@@ -43,7 +43,15 @@ def _main(arguments: Sequence[str] | None) -> int:
             invocation = parse(sys.argv[1:] if arguments is None else list(arguments))
         finally:
             sys.stdout.flush()  # --help and --version, into a pipe whose reader may be gone
-        return 0 if invocation is None else _run(invocation)
+        if invocation is None:
+            return 0
+        with told_with_lake(invocation.lake):
+            try:
+                return _run(invocation)
+            except (KeyboardInterrupt, BrokenPipeError):
+                raise
+            except Exception as error:
+                return _tell(error)
     except KeyboardInterrupt:
         say(f"{PROGRAM}: interrupted; finished partitions stay", priority=Priority.WARNING)
         return 130

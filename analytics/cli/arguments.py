@@ -40,11 +40,13 @@ class Invocation:
         verb: As it is typed.
         run: Does it; returns the exit code.
         verbosity: How many ``-v`` were given.
+        lake: The lake that was named, as it was typed; ``None`` where settings decide.
     """
 
     verb: str
     run: Callable[[], int]
     verbosity: int
+    lake: str | None = None
 
 
 class Parser(argparse.ArgumentParser):
@@ -145,7 +147,7 @@ def parse(words: Sequence[str]) -> Invocation | None:
     given = vars(Parser(verb).parse_args([words[number] for number in range(place, len(words)) if number not in named]))
     verbosity += given.pop("verbose")
     options = verb.options()(**{name: _located(declared[name], value) for name, value in given.items()})
-    return Invocation(verb.name, functools.partial(verb.run(), options), verbosity)
+    return Invocation(verb.name, functools.partial(verb.run(), options), verbosity, given.get("lake"))
 
 
 def _refuse(message: str, program: str, near: str) -> NoReturn:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from analytics.model import ExtractResult
 
 
+_LONGEST = 80
+"""Letters of a partition in a line of progress."""
 _OF_THE_COMMAND = ("realm", "no_realm", "source_retention", "json")
 """Options of ``extract`` that the library's call does not have."""
 
@@ -112,7 +114,7 @@ def run_extract(options: ExtractCommand) -> int:
     except (SourceError, LakeError):
         warn_of_deletion(volume.retention_warning(lake, settings.source_retention))  # the more so when extractions fail
         raise
-    report(result)
+    report(result, is_of_some=bool(options.realms()))
     at_risk = volume.retention_warning(lake, settings.source_retention)
     warn_of_deletion(at_risk)
     if options.json:
@@ -120,8 +122,13 @@ def run_extract(options: ExtractCommand) -> int:
     return 0
 
 
-def report(result: ExtractResult) -> None:
-    """Say what an extraction did."""
+def report(result: ExtractResult, *, is_of_some: bool = False) -> None:
+    """Say what an extraction did.
+
+    Args:
+        result: Of the extraction.
+        is_of_some: Only chosen tenants were read.
+    """
     total = sum(result.seconds.values())
     if result.nothing_to_do:
         say(f"nothing to do: {result.unchanged} partitions of {result.window} equal the source ({total:.1f} s)")
@@ -146,6 +153,11 @@ def report(result: ExtractResult) -> None:
             f"{result.horizon.until:%Y-%m-%d %H:%M:%S} UTC ({result.horizon.reason})",
             priority=Priority.NOTICE,
         )
+        if is_of_some:
+            say(
+                "only the named realms were read: of them all rows up to then are there, and a day is complete once all realms are",
+                priority=Priority.NOTICE,
+            )
     if result.unread_columns:
         say(f"columns of the source that are not carried: {', '.join(result.unread_columns)}", priority=Priority.NOTICE)
     _report_rates(result)
@@ -195,9 +207,14 @@ def _line(progress: Progress) -> None:
     if progress.written is None:
         return
     info = progress.written
-    say(
-        f"{info.partition}: {info.row_count:,} logged runs, {info.trace_entries:,} entries, {info.file_bytes / 1024:,.0f} kB"
-    )
+    rows, entries = info.row_count, info.trace_entries
+    written = f"{rows:,} logged run{'s' * (rows != 1)}, {entries:,} trace entr{'y' if entries == 1 else 'ies'}"
+    say(f"{_short(str(info.partition))}: {written}, {info.file_bytes / 1024:,.0f} kB")
+
+
+def _short(partition: str) -> str:
+    """Without the middle of a tenant's name that would fill lines."""
+    return partition if len(partition) <= _LONGEST else f"{partition[: _LONGEST // 2]}…{partition[-_LONGEST // 2 :]}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -144,12 +144,31 @@ class Priority(IntEnum):
     DEBUG = 7
 
 
+_AT_A_LAKE = re.compile(r"strategy-analytics (?:extract|status|check|query)\b(?! --lake)(?= --|$)")
+_told: dict[str, str] = {"lake": ""}
+"""What a command to be pasted is told with."""
+
+
+@contextlib.contextmanager
+def told_with_lake(lake: str | None) -> Iterator[None]:
+    """For a while commands in what is said name the lake, where the one that runs was told it: pasted, they mean the same one."""
+    from analytics.lake.shell import option
+
+    before = _told["lake"]
+    _told["lake"] = f" {option('lake', lake)}" if lake else ""
+    try:
+        yield
+    finally:
+        _told["lake"] = before
+
+
 def say(*words: object, priority: Priority = Priority.INFO) -> None:
     """Words for a person, on stderr. Authors' text cannot move the cursor, nor begin a line of the journal."""
     from analytics.reports.page.inline import visible  # nobody who only asks for help waits for it
 
     mark = f"<{priority.value}>" if is_journal(sys.stderr) else ""
-    for line in " ".join(map(str, words)).split("\n"):
+    text = _AT_A_LAKE.sub(lambda command: command[0] + _told["lake"], " ".join(map(str, words)))
+    for line in text.split("\n"):
         try:
             print(_in_encoding(mark + visible(line), sys.stderr), file=sys.stderr, flush=True)
         except (OSError, ValueError):  # nobody reads them any more; the work goes on

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -215,8 +216,8 @@ class ReportOptions(opt.RealmOptions):
         "REPORT",
     )
     listing: bool = opt.flag("which reports there are: the package's, definitions, notebooks of your own", "--list")
-    since: str | None = opt.since("default: the notebook's own")
-    until: str | None = opt.until("the notebook's own")
+    since: str | None = opt.since("default: the notebook's own; of runaway_rules yesterday, else 7d")
+    until: str | None = opt.until("the notebook's own; of post_mortem and rehearsal now, else today")
     strategy_id: str | None = opt.word("id of any version of the strategy", "--strategy", "ID")
     family: str | None = opt.word("name of the strategy", "--family", "NAME")
     baseline: str | None = opt.word(
@@ -337,8 +338,13 @@ def _list(options: ReportOptions) -> int:
 
     if options.report is not None:
         raise UsageError(f"--list with {options.report}: to list, or to render?", hint="leave out one of them")
-    rows = [(one.name, one.kind, one.about, one.file) for one in available()]
+    found = available()
+    rows = [(one.name, one.kind, one.about, one.file) for one in found]
     put_table(["name", "kind", "about", "file"], [[visible(text) for text in row] for row in rows])
+    if template := next((one.file for one in found if one.name == "own_report"), None):
+        say(
+            f"a report of your own begins as a copy: mkdir -p reports && cp {shlex.quote(template)} reports/earners.ipynb"
+        )
     return 0
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from datetime import UTC, datetime, time, timedelta
 
+from analytics.lake.shell import option, realm, word
 from analytics.reports import page
 
 
@@ -51,33 +51,6 @@ def experiment() -> str:
 PROGRAM = "strategy-analytics"
 _LONGEST = 200
 """Letters of a name that somebody may be asked to paste; a longer one is named by an id."""
-
-
-def word(text: str) -> str:
-    r"""One word of a command line.
-
-    What cannot be seen is written out as bytes, `$'\xe2\x80\xae'`: nothing hidden is pasted, and the shell (bash, zsh, ksh,
-    and sh as POSIX has it since 2024) makes the same text of it.
-    """
-    if page.visible(text) == text:
-        return shlex.quote(text)
-    letters = (
-        letter
-        if letter.isascii() and letter.isprintable() and letter not in "\\'"
-        else "".join(f"\\x{byte:02x}" for byte in letter.encode())
-        for letter in text
-    )
-    return f"$'{''.join(letters)}'"
-
-
-def option(name: str, value: str) -> str:
-    """An option with its value; a value that begins with a dash is not taken for another option."""
-    return f"--{name}={word(value)}" if value.startswith("-") else f"--{name} {word(value)}"
-
-
-def realm(tenant: str | None) -> str:
-    """Whose rows."""
-    return "--no-realm" if tenant is None else option("realm", tenant)
 
 
 def strategy(tenant: str | None, name: str, strategy_id: str | None, *, is_named: bool) -> str:

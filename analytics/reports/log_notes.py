@@ -24,12 +24,14 @@ _TOTALS = ("est_runs", "est_total_ms", "est_nodes_total", "overpaid", "paid", "w
 
 def extent(held: Coverage) -> str:
     """The data box's word for how much of the window was extracted, is complete, and is still there."""
-    if not held.missing and not held.partial:
-        return _NO_GAPS
+    ahead = f", {write.counted(len(held.to_come), 'day')} still to come" if held.to_come else ""
+    if not held.obtainable and not held.partial:
+        return f"{_NO_GAPS} so far{ahead}" if ahead else _NO_GAPS
     lost = (
         f", {write.counted(len(held.lost), 'day')} with lost files ({losses.words(held.losses)})" if held.lost else ""
     )
-    return f"{write.counted(len(held.never), 'day')} not extracted{held.of_them_expired}, {len(held.partial)} not complete{lost}"
+    never = f"{write.counted(len(held.never), 'day')} not extracted{held.of_them_expired}"
+    return f"{never}, {len(held.partial)} not complete{lost}{ahead}"
 
 
 def part_read(part: float) -> str:

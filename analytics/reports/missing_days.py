@@ -51,15 +51,16 @@ def _stretch(first: dt.date, last: dt.date) -> str:
 
 def counted(held: Coverage) -> str:
     """How many days a sentence that says "nothing" has not looked at, and which; empty where it has looked at all of the window."""
+    ahead = f"{write.counted(len(held.to_come), 'day')} still to come, {names(held.to_come)}"
     never = f"{write.counted(len(held.never), 'day')} not extracted{held.of_them_expired}, {names(held.never)}"
     gaps = [never] * bool(held.never)
     gaps += [f"{write.counted(len(held.lost), 'day')} with lost files, {names(held.lost)}"] * bool(held.lost)
-    return "; ".join(gaps)
+    return "; ".join(gaps + [ahead] * bool(held.to_come))
 
 
 def todo(held: Coverage) -> list[page.Todo]:
     """What to do about them; nothing where all are there."""
-    if not held.missing:
+    if not held.obtainable:
         return []
     why = ["Their files are lost in the lake: a backup brings them back, or the source while it has them."] * bool(
         held.lost
@@ -67,10 +68,21 @@ def todo(held: Coverage) -> list[page.Todo]:
     if held.expired:
         why.append(f"{names(held.expired)} went on purpose (expired) and come back only while the source has them.")
     why.append("Of what is not in the lake this page can tell nothing. Then render it again.")
-    return [page.Todo(f"Extract {names(held.missing)}.", " ".join(why), extraction(held.missing, held.expired))]
+    days = held.obtainable
+    return [page.Todo(f"Extract {names(days)}.", " ".join(why), extraction(days, held.expired))]
+
+
+def unseen(held: Coverage) -> list[dt.date]:
+    """Days for want of which a report cannot say that all is quiet; what is still to come of a window that has begun is none."""
+    return held.missing if held.is_ahead else held.obtainable
 
 
 def facts(held: Coverage) -> dict[str, list[str]]:
     """The same as plain JSON values, of which a card is made."""
-    days = {"missing_days": held.missing, "lost_days": held.lost, "expired_days": held.expired}
+    days = {
+        "missing_days": unseen(held),
+        "lost_days": held.lost,
+        "expired_days": held.expired,
+        "days_to_come": held.to_come,
+    }
     return {name: [str(day) for day in some] for name, some in days.items()}

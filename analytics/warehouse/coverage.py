@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
-from analytics.lake import expiry_mark, ledger_columns, losses
+from analytics.lake import expiry_mark, ledger_columns, losses, repair
 from analytics.lake.losses import Loss
 from analytics.model import DayRecord, IgnoredTransaction, Partition
 from analytics.storage.typed_json import Json
@@ -152,6 +152,8 @@ class Coverage:
         complete_until: Up to when the partial days are complete, UTC.
         sample_rates: Rates the window's weights were made with, smallest first.
         losses: What is lost of the days.
+        to_come: Of the missing days, the ones that have not begun yet.
+        is_ahead: Nothing of the window has begun.
     """
 
     missing: list[date]
@@ -162,11 +164,18 @@ class Coverage:
     sample_rates: list[float]
 
     losses: tuple[Loss, ...] = ()
+    to_come: list[date] = field(default_factory=list)
+    is_ahead: bool = False
 
     @property
     def never(self) -> list[date]:
-        """Missing days that were never extracted, or are expired."""
-        return [day for day in self.missing if day not in self.lost]
+        """Missing days that have begun and were never extracted, or are expired."""
+        return [day for day in self.obtainable if day not in self.lost]
+
+    @property
+    def obtainable(self) -> list[date]:
+        """Missing days that an extraction can bring, as far as the source has them."""
+        return [day for day in self.missing if day not in self.to_come]
 
     @property
     def of_them_expired(self) -> str:
@@ -179,8 +188,14 @@ class Coverage:
         return min(self.sample_rates, default=DEFAULT_SAMPLE_RATE)
 
 
-def coverage(lake: LakeInSight, window: Window) -> Coverage:
-    """What the ledger says of a window."""
+def coverage(lake: LakeInSight, window: Window, now: datetime | None = None) -> Coverage:
+    """What the ledger says of a window.
+
+    Args:
+        lake: Where the files are.
+        window: Which.
+        now: The clock; this machine's when not given.
+    """
     records = {record.day: record for record in lake.records()}
     missing, partial, complete = [], [], None
     rates: set[float] = set()
@@ -205,4 +220,15 @@ def coverage(lake: LakeInSight, window: Window) -> Coverage:
         rates = {step.rate for info in everything for step in info.sample_rates}
     mark = expiry_mark.read(lake.lake.root)
     dropped = [day for day in missing if expiry_mark.is_expired(mark, day)]
-    return Coverage(missing, dropped, sorted(lost), partial, complete, sorted(rates), tuple(gone))
+    ahead = repair.to_come(missing, now)
+    return Coverage(
+        missing,
+        dropped,
+        sorted(lost),
+        partial,
+        complete,
+        sorted(rates),
+        tuple(gone),
+        to_come=ahead,
+        is_ahead=bool(ahead) and len(repair.to_come(window.days, now)) == len(window.days),
+    )

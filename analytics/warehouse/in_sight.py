@@ -12,7 +12,7 @@ from analytics.errors import NotExtractedError, UnknownNameError
 from analytics.lake import definitions, expiry_mark, losses
 from analytics.lake.lake import Lake
 from analytics.lake.losses import Loss
-from analytics.lake.repair import extraction
+from analytics.lake.repair import extraction, to_come
 from analytics.model import DayRecord
 
 
@@ -111,6 +111,10 @@ def not_extracted(lake: Lake, days: Sequence[date] = ()) -> NotExtractedError:
         days: That somebody asks about; none for any.
     """
     mark = expiry_mark.read(lake.root)
+    ahead = to_come(days)
+    days = [
+        day for day in days if day not in ahead
+    ]  # where all of them are to come, what is there may be had all the same
     command = (
         extraction(days, [day for day in days if expiry_mark.is_expired(mark, day)])
         if days

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from types import SimpleNamespace
 
 import pandas as pd
@@ -19,6 +19,8 @@ import pytest
 
 from analytics.cli import main
 from analytics.cli import status as cli_status
+from analytics.cli.extract import _line
+from analytics.model import Partition
 
 DAYS = ["--since", "2026-07-07", "--until", "2026-07-12"]
 
@@ -151,6 +153,9 @@ def test_an_extraction_tells_the_journal_line_by_line_without_a_bar(database_url
     lines = log.read_text(encoding="utf-8").splitlines()
     assert {line[:3] for line in lines} == {"<5>", "<6>"}
     assert next(line for line in lines if "sampling rate 0.05, the engine's default" in line).startswith("<5>")
+    # The days are over, and not called complete: who watches the lake must know why.
+    assert any("not complete yet: 2026-07-07" in line for line in lines)
+    assert any(line.startswith("<5>only the named realms were read") for line in lines)
     assert next(line for line in lines if "logged runs, " in line).startswith("<6>")
     assert not any("\x1b" in line or "\r" in line for line in lines)
 
@@ -358,3 +363,12 @@ def test_a_report_that_may_reserve_too_few_addresses_is_refused_before_the_c_lib
     assert "may reserve 0.9 GB of addresses here (ulimit -v), and a report needs 2.5 GB" in done.stderr
     assert "ulimit -v unlimited" in done.stderr
     assert done.stdout == ""
+
+
+def test_a_line_of_progress_counts_one_as_one_and_a_long_name_does_not_fill_lines(capsys):
+    info = SimpleNamespace(
+        partition=Partition("x" * 300, date(2026, 7, 8)), row_count=1, trace_entries=1, file_bytes=4096
+    )
+    _line(SimpleNamespace(written=info))
+    said = capsys.readouterr().err
+    assert said.endswith("x · 2026-07-08: 1 logged run, 1 trace entry, 4 kB\n") and len(said) < 140

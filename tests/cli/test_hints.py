@@ -5,15 +5,18 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from analytics.cli import main, output
 from analytics.cli.arguments import parse
 from analytics.cli.verbs import VERBS
 from analytics.errors import UsageError, read_by_command
 from analytics.findings.post_mortem import family
+from analytics.reports import page
 from tests.house import PACKAGE, tree
 
 COMMAND = re.compile(rf"(`?)strategy-analytics ((?:{'|'.join(VERBS)})\b[^`;\n]*)")
@@ -69,12 +72,32 @@ def test_the_sentences_hold_the_commands_that_repair() -> None:
     assert len(LINES) > 20 and {"extract", "status", "query", "report", "expire", "doctor"} <= told
 
 
-@pytest.mark.parametrize("name", ["it's", '"$(date)" `date`', "-x", "a\\b", "", "zürich ü"])
-def test_a_name_in_a_repair_comes_back_from_a_shell_as_it_was(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "name", ["it's", '"$(date)" `date`', "-x", "a\\b", "", "zürich ü", "tab\there", "no\u200bwidth", "\u202eback"]
+)
+def test_a_name_in_a_repair_comes_back_from_a_shell_as_it_was_and_hides_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = [SimpleNamespace(realm_id="acme", family_name=one) for one in (name, "other")]
     monkeypatch.setattr(family._Member, "of", lambda _rows: found)
     with pytest.raises(UsageError) as refused, read_by_command():
         family._tagged(SimpleNamespace(rows=lambda *_, **__: None), "tag", None, True)  # type: ignore[arg-type]
     with read_by_command():
-        words = shlex.split(refused.value.hint.partition(": ")[2])
-    assert words == [f"--family={name}", "--against=other"]
+        written = refused.value.hint.partition(": ")[2]
+    assert page.visible(written) == written
+    said = subprocess.run(["bash", "-c", f"printf '%s\\0' {written}"], capture_output=True, check=True).stdout.decode()
+    assert said.split("\0")[:-1] == [f"--family={name}", "--against=other"]
+    assert page.visible(str(refused.value)) == str(refused.value).replace("\n", "\\n")
+
+
+def test_a_repair_names_the_lake_that_the_command_was_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = tmp_path / "it's a lake"
+    odd.mkdir()
+    for words, named in ((["--lake", str(odd)], ["--lake", str(odd)]), ([], [])):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ANALYTICS_LAKE", str(odd))
+            assert main(["query", "--realm", "acme", *words, "from executions"]) == 4
+        told = capsys.readouterr().err
+        command = told.partition("strategy-analytics extract")[2].splitlines()[0]
+        assert shlex.split(command) == named, told
+    assert output._told == {"lake": ""}

@@ -463,3 +463,15 @@ def test_every_command_of_every_example_is_one() -> None:
     assert set(COMMANDS) <= called
     assert [words for words in called if not is_a_command(shlex.split(words))] == []
     assert not is_a_command(["extract", "--hourly"])
+
+
+def test_a_url_with_options_written_into_the_example_of_settings_reaches_the_command_whole(tmp_path: Path) -> None:
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    url = "postgresql://reader@db.example/game?sslmode=require&connect_timeout=5"
+    (tmp_path / ".env").write_text(example.replace("postgresql://reader@db.example/game", url), encoding="utf-8")
+    # As the printed lines of a crontab read it.
+    script = 'set -a && . ./.env && printf %s "$ANALYTICS_DATABASE_URL"'
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=tmp_path, env={"PATH": os.environ["PATH"]}, capture_output=True, check=True
+    )
+    assert (done.stdout.decode(), done.stderr) == (url, b"")

@@ -60,7 +60,7 @@ def test_a_partition_whose_file_is_lost_is_neither_complete_nor_quiet(
     lose(Path(lake.name("executions", ACME)))
     here = ("--lake", str(lake.root), "--all-realms")
     lost = "the file of a partition is gone or empty: acme · 2026-07-08, with 2 logged runs by the ledger"
-    repair = "strategy-analytics extract --since 2026-07-08 --until 2026-07-09"
+    repair = f"strategy-analytics extract --lake {lake.root} --since 2026-07-08 --until 2026-07-09"
 
     held = coverage(Warehouse(lake), WINDOW)
     assert (held.missing, held.lost) == ([DAY], [DAY])

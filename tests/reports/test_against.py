@@ -272,7 +272,7 @@ def test_another_tenants_strategy_is_told_from_an_unknown_one_where_both_are_in_
         (["--family", "Ten", "--against", "Fifteen", "--execution", "abc"], "--against with --execution"),
         (["--family", "Ten", "--against", "Sunday", "--until", "2026-05-14"], "no run of 'Sunday' is logged in this window"),
         (["--family", "Sunday", "--against", "Ten", "--until", "2026-05-14"], "no run of 'Sunday' is logged in this window"),
-        (["--against", "Ten"], "which strategy?"),
+        (["--against", "Ten"], "which strategy?\n  give --family NAME or --strategy ID; known: "),
     ],
 )  # fmt: skip
 def test_the_command_refuses_what_makes_no_comparison(

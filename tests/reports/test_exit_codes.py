@@ -94,7 +94,7 @@ def test_an_empty_lake_ends_a_run_as_it_ends_a_report_and_says_what_fills_it(
     words = ["--lake", str(lakes["empty"]), "--out", str(tmp_path / "out")]
     asked = ["--realm", "acme", "--since", "2026-07-06", "--until", "2026-07-08"]
     assert main(["report", str(own), *asked, *words]) == 4
-    command = "strategy-analytics extract --since 2026-07-06 --until 2026-07-08"
+    command = f"strategy-analytics extract --lake {lakes['empty']} --since 2026-07-06 --until 2026-07-08"
     assert command in capsys.readouterr().err
     definition = nightly(own, realms=("acme",), window="yesterday", catch_up_days=1)
     result = run([definition], lake=lakes["empty"], out=tmp_path / "out", today=date(2026, 7, 8))

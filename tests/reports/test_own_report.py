@@ -323,5 +323,9 @@ def test_reports_are_listed_and_ones_own_is_found_by_its_name(
     with pytest.raises(UnknownNameError, match="mien"):
         find_report("mien")
     assert main(["report", "--list"]) == 0
-    assert "weekly: last week" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "weekly: last week" in told.out
+    # Outside a checkout, too, a template is at hand.
+    subprocess.run(["sh", "-c", told.err.partition("begins as a copy: ")[2]], check=True)
+    assert find_report("earners").notebook == "reports/earners.ipynb"
     assert main(["report"]) == 2

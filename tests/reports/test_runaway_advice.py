@@ -17,8 +17,8 @@ import analytics
 from analytics import api
 from analytics.cli import main
 from analytics.demo.families.elsewhere import HOSTILE_FAMILY, HOSTILE_REALM
+from analytics.lake import shell
 from analytics.lake.lake import Lake
-from analytics.reports import commands
 from analytics.reports.render import builders, rendering
 from analytics.reports.runaway.report import RunawayRules
 from tests.conftest import Table
@@ -39,7 +39,7 @@ def words_of(command: str) -> list[str]:
     "text", ["plain", "two words", "", "-x", "it's", "$HOME `id` $(id)", ODD, HOSTILE_FAMILY, "a\u200bb\\n"]
 )
 def test_a_shell_reads_an_authors_text_as_it_is_and_nothing_hidden_is_pasted(text: str) -> None:
-    written = commands.word(text)
+    written = shell.word(text)
     assert words_of(written) == [text]
     assert analytics.reports.page.visible(written) == written
 

@@ -116,7 +116,11 @@ def _checkout_with(lake: Path, home: Path) -> Path:
 
 
 def photograph_tour(lake: Path, target: Path) -> bool:
-    """The first answers of the tour in JupyterLab, as PNG; False where there is no JupyterLab."""
+    """The first answers of the tour in JupyterLab, as PNG; False where there is no JupyterLab.
+
+    Raises:
+        RuntimeError: A cell has failed, which is no picture for the documentation.
+    """
     if find_spec("jupyterlab") is None:
         return False
     with (
@@ -132,7 +136,12 @@ def photograph_tour(lake: Path, target: Path) -> bool:
         shown.ask(f"{panel}.content.activeCellIndex = {_FIRST_CELLS}; 0")
         shown.ask("void jupyterapp.commands.execute('notebook:run-all-above')")
         code = f"{panel}.content.widgets.slice(0, {_FIRST_CELLS}).filter(c => c.model.type === 'code')"
-        jupyterlab.until(shown, f"{first} && {code}.every(c => c.model.executionCount > 0) && ({jupyterlab.READY})")
+        ran = f"{code}.every(c => c.model.executionCount > 0)"
+        errors = f"{code}.flatMap(c => c.model.outputs.toJSON()).filter(o => o.output_type === 'error')"
+        # After an error JupyterLab runs no cell more.
+        jupyterlab.until(shown, f"{first} && ({ran} || {errors}.length) && ({jupyterlab.READY})")
+        if failed := shown.ask(f"{errors}.map(o => o.evalue).join('; ')"):
+            raise RuntimeError(f"the tour in JupyterLab failed: {failed}")
         shown.ask(
             f"{panel}.content.activeCellIndex = 0; {panel}.content.node.querySelector('.jp-WindowedPanel-outer').scrollTop = 0; 0"
         )

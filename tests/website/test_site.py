@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from analytics.cli.arguments import parse
 from analytics.cli.options import options_of
 from analytics.cli.verbs import VERBS
 from analytics.lake.lake import Lake
+from tests import jupyterlab
 from tests.reports.test_browser import Browser, opened
 from tests.website import notebooks, pictures, reference
 from tests.website.__main__ import build, generate, serving
@@ -39,10 +41,13 @@ def site(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Path:
     html = nbformat.v4.new_output(
         "display_data", {"text/html": "<table><tr>\n\n<td>a *cell* of a frame</td></tr></table>"}
     )
+    chart = '<figure><svg viewBox="0 0 880 400"><path d="M0 0h880v400z"/></svg></figure>'
+    drawn = nbformat.v4.new_output("display_data", {"text/html": chart})
     cells = [
         nbformat.v4.new_markdown_cell("# Tour"),
         nbformat.v4.new_code_cell("lake = 'elsewhere'", metadata={"tags": ["injected-parameters"]}),
         nbformat.v4.new_code_cell("lake.describe()", outputs=[html]),
+        nbformat.v4.new_code_cell("report.since()", outputs=[drawn]),
     ]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "explore.ipynb")
     (folder / "explore.part").write_text(notebooks.part(folder / "explore.ipynb"), encoding="utf-8")
@@ -152,6 +157,14 @@ def test_a_page_fits_a_phone_and_asks_nobody(browser: Browser, site: Path, name:
     assert shown.of("Runtime.exceptionThrown") == []
 
 
+def test_a_chart_of_a_notebook_is_as_wide_as_its_place(browser: Browser, site: Path) -> None:
+    shown = opened(browser, site / "notebooks" / "explore.html", 1180, "light")
+    wide, place = shown.ask(
+        "['figure svg', 'figure'].map(q => document.querySelector(q).getBoundingClientRect().width)"
+    )
+    assert round(wide) == round(place) > 600
+
+
 def test_the_search_finds_a_word_though_the_site_lies_on_a_disk(browser: Browser, site: Path) -> None:
     shown = opened(browser, site / "index.html", 1280, "light")
     deadline = time.monotonic() + 60
@@ -177,6 +190,32 @@ def test_without_a_browser_the_page_of_reports_says_so_and_links_them(
         "rehearsal.html",
         "runaway_rules.html",
     ]
+
+
+def size_of(png: bytes) -> tuple[int, int]:
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = struct.unpack(">II", png[16:24])
+    return width, height
+
+
+@pytest.mark.usefixtures("browser")  # skipped where there is none
+def test_the_tour_is_photographed_with_its_answers_and_never_with_an_error(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = tmp_path / "jupyterlab.png"
+    assert pictures.photograph_tour(Path(str(lake.root)), picture)
+    assert size_of(picture.read_bytes()) == (pictures.WIDTH, pictures.HEIGHT)
+    # An empty page of that size has a tenth of it.
+    assert picture.stat().st_size > 60_000
+
+    broken = nbformat.read(ROOT / "notebooks" / "explore.ipynb", as_version=4)
+    next(cell for cell in broken.cells if cell.cell_type == "code").source = "raise ValueError('planted')"
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(broken, tmp_path / "notebooks" / "explore.ipynb")
+    monkeypatch.setattr(jupyterlab, "NOTEBOOKS", tmp_path / "notebooks")
+    with pytest.raises(RuntimeError, match="the tour in JupyterLab failed: planted"):
+        pictures.photograph_tour(Path(str(lake.root)), tmp_path / "failed.png")
+    assert not (tmp_path / "failed.png").exists()
 
 
 def test_the_reports_in_the_pictures_are_asked_for_as_the_command_takes_them() -> None:

@@ -175,9 +175,11 @@ class Comparison(Investigation):
                 held = self.coverage
                 raise UsageError(
                     f"no run of {group.name!r} is logged in this window, so there is nothing to compare",
-                    hint=f"{len(held.missing)} of its days were not extracted, are expired, or lost files since: "
-                    f"{extraction(held.missing, held.expired)}"
-                    if held.missing
+                    hint=f"{len(held.obtainable)} of its days were not extracted, are expired, or lost files since: "
+                    f"{extraction(held.obtainable, held.expired)}"
+                    if held.obtainable
+                    else f"{len(held.to_come)} of its days are still to come: choose a window in which both ran"
+                    if held.to_come
                     else "choose a window in which both ran, with --since and --until",
                 )
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from analytics import sql
 from analytics.errors import UnknownNameError, UsageError, did_you_mean
 from analytics.lake import losses
+from analytics.lake.shell import word
 from analytics.sql import Row
 from analytics.warehouse.coverage import coverage
 from analytics.warehouse.warehouse import Warehouse
@@ -109,18 +109,15 @@ def find_family(
     if not family and not strategy:
         raise UsageError(
             "which strategy?",
-            hint="give --family NAME or --strategy ID; this lists them: "
-            'strategy-analytics query --all-realms "select distinct realm_id, family_name from strategy_days"',
+            hint=f"give --family NAME or --strategy ID; {_known(list(_first(lake, _NAMES)))}",
         )
     found = _Member.of(lake.rows("family_members", realm=realm, any_realm=any_realm, family=family, strategy=strategy))
     wanted = family or strategy
     if not found:
-        known = [row[0] for row in lake.ask(lambda: lake.connection.execute(_NAMES).fetchall())]
-        listed = ", ".join(repr(name) for name in known[:_MOST_NAMES])
-        nameless = "none, for names come from definitions and the lake holds none of them: give --strategy ID"
+        known = list(_first(lake, _NAMES))
         raise UnknownNameError(
             f"no strategy {wanted!r} in this realm of the lake",
-            hint=f"{losses.perhaps(lake.lost())}{did_you_mean(wanted, known)}known: {listed or nameless}",
+            hint=f"{losses.perhaps(lake.lost())}{did_you_mean(wanted, known)}{_known(known)}",
             name=wanted,
         )
     realms = {member.realm_id for member in found}
@@ -301,10 +298,9 @@ def find_group(lake: Warehouse, name: str, *, realm: str | None, any_realm: bool
         return find_family(lake, realm=realm, any_realm=any_realm, strategy=name)
     except UnknownNameError:
         known = [*_first(lake, _NAMES), *(f"{TAG}{tag}" for tag in _first(lake, _TAGS))]
-        listed = ", ".join(repr(one) for one in known[:_MOST_NAMES])
         raise UnknownNameError(
             f"no strategy and no experiment tag {name!r} in this realm of the lake",
-            hint=f"{did_you_mean(name, known)}known: {listed or 'none, for names come from definitions: give an id'}",
+            hint=f"{did_you_mean(name, known)}{_known(known)}",
             name=name,
         ) from None
 
@@ -369,7 +365,7 @@ def _tagged(lake: Warehouse, tag: str, realm: str | None, any_realm: bool) -> Fa
         raise UsageError(
             f"the experiment tag {tag!r} is on {len(names)} strategies: {', '.join(map(repr, names))}",
             hint=f"compare them with each other: family={names[0]!r}, against={names[1]!r}",
-            command_hint=f"compare them with each other: --family={shlex.quote(names[0])} --against={shlex.quote(names[1])}",
+            command_hint=f"compare them with each other: --family={word(names[0])} --against={word(names[1])}",
         )
     members = sorted({member.version for member in found}, key=lambda version: version[::-1])
     return Family(found[0].realm_id, f"{TAG}{tag}", True, tuple(members), frozenset(members))
@@ -384,6 +380,14 @@ def _elsewhere(lake: Warehouse, name: str) -> list[str | None]:
 
 def _realm(realm: str | None) -> str:
     return "no realm" if realm is None else f"realm {realm!r}"
+
+
+def _known(names: Sequence[str]) -> str:
+    """The names that could have been given, the end of a hint."""
+    if not names:
+        return "no name is known, for names come from definitions and the lake holds none: give --strategy ID"
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"known: {', '.join(map(repr, names[:_MOST_NAMES]))}{more}"
 
 
 def _first(lake: Warehouse, statement: str) -> Iterable[str]:

@@ -87,6 +87,7 @@ def _gaps(held: Coverage) -> str:
         (held.never, f"not extracted{held.of_them_expired}"),
         (held.lost, "with lost files"),
         (held.partial, "not complete yet"),
+        (held.to_come, "still to come"),
     ]
     return ", ".join(f"{write.counted(len(days), 'day')} {words} ({_named(days)})" for days, words in gaps if days)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from analytics.lake import losses
 from analytics.lake.losses import Loss
-from analytics.lake.repair import extraction
+from analytics.lake.repair import extraction, to_come
 from analytics.reports import page
 from analytics.reports.common import realm_name
 from analytics.reports.explore import results
@@ -148,7 +148,9 @@ class Card:
         if not any(wrong):
             return "Every day is complete." if not self.lost else "Rows without a day have lost their files."
         said = "; ".join(filter(None, wrong))
-        return f"{said[0].upper()}{said[1:]}: {extraction((*self.partial, *self.gaps, *lost))}"
+        days = {*self.partial, *self.gaps, *lost}
+        days -= set(to_come(days))  # a clock ran ahead where the rows were written
+        return f"{said[0].upper()}{said[1:]}" + (f": {extraction(days)}" if days else ".")
 
     def _more(self) -> str:
         told = []
@@ -206,14 +208,14 @@ def card(lake: Warehouse) -> Card:
         extracted=max(extracted, default=None),
         shown=tuple(shown),
         cells=tuple(cells(lake, order[:_MOST_REALMS], shown, records)),
-        gaps=tuple(day for day in shown if day not in covered),
+        gaps=tuple(day for day in shown if day not in {*covered, *to_come(shown)}),
         partial=tuple(r.day for r in records if r.day and r.day in covered and not r.is_complete),
         lost=tuple(lake.lost()),
     )
 
 
 def _day(cell: Cell) -> page.Day:
-    return page.Day(KINDS[cell.state], more=f"{cell.logged_count:,} logged runs")
+    return page.Day(KINDS[cell.state], more=_many(cell.logged_count, "logged run"))
 
 
 def _many(count: int, noun: str) -> str:

@@ -235,7 +235,7 @@ def calendar_lines(cells: Iterable[Cell], days: Sequence[date]) -> list[str]:
     for realm, own in by_realm.items():
         marks = " ".join(f"{MARKS[own[day].state] if day in own else ' ':>2}" for day in days)
         told.append(
-            f"{names[realm]:{width}}  {marks}   {sum(cell.logged_count for cell in own.values()):,} logged runs"
+            f"{names[realm]:{width}}  {marks}   {number.counted(sum(cell.logged_count for cell in own.values()), 'logged run')}"
         )
     return told
 

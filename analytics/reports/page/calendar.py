@@ -52,7 +52,7 @@ _WORDS = {
     "fixed": "fixed",
     "quiet": "quiet",
     "failed": "report failed",
-    "no data": "log not extracted",
+    "no data": "days not in the lake",
     "missing": "no report was made",
     "complete": "complete",
     "empty": "complete, nothing logged",

@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from markupsafe import Markup, escape
 
+from analytics.lake.shell import visible
 from analytics.reports.page import number as write
 from analytics.reports.page.number import Estimated, finite
 
@@ -92,52 +93,11 @@ Inline: TypeAlias = "str | Markup | int | float | Iterable[Inline] | None"
 NAME_LETTERS = 60
 TITLE_LETTERS = 300
 TEXT_LETTERS = 1200
-MARKS_IN_A_ROW = 4
 
-# Joiners change how letters and emoji connect and are ordinary spelling in Persian, Hindi and emoji.
-_SPELLING = {"\u200c", "\u200d"}
 _RTL = {"R", "AL", "AN"}
 _HIDDEN = re.compile(
     "[\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
-
-
-def visible(value: object, *, lines: bool = False) -> str:
-    r"""Writes out what cannot be seen: control, bidi and zero-width characters become escapes such as `\u202e`.
-
-    Args:
-        value: Anything; `str()` of it is shown.
-        lines: Keep line breaks and tabs (for code); otherwise they are written out too.
-    """
-    text = str(value)
-    if text.isascii() and text.isprintable():
-        return text
-    out: list[str] = []
-    marks = 0
-    for letter in text:
-        category = unicodedata.category(letter)
-        # A hundred accents on one letter would paint over the lines above; a few are ordinary spelling.
-        marks = marks + 1 if category in ("Mn", "Me") else 0
-        if marks > MARKS_IN_A_ROW:
-            if marks == MARKS_IN_A_ROW + 1:
-                out.append("…")
-        elif lines and letter in "\n\t":
-            out.append(letter)
-        elif (
-            category in ("Cc", "Cs", "Zl", "Zp")
-            or (category == "Cf" and letter not in _SPELLING)
-            or (category == "Cn" and ord(letter) & 0xFFFE == 0xFFFE)
-        ):
-            out.append(_escaped(letter))
-        else:
-            out.append(letter)
-    return "".join(out)
-
-
-def _escaped(letter: str) -> str:
-    named = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    code = ord(letter)
-    return named.get(letter) or (f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}")
 
 
 def shorten(text: str, limit: int) -> str:

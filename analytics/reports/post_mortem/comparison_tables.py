@@ -21,6 +21,7 @@ from analytics.findings.post_mortem.groups import NO_CASE, Case, Group, run_esti
 from analytics.findings.post_mortem.node_changes import Measured, NodeChange
 from analytics.findings.post_mortem.post_mortem import Investigation
 from analytics.findings.replay.trials import Basis
+from analytics.lake import shell
 from analytics.program.error_codes import is_canary, is_unknown, meaning
 from analytics.reports import commands, log_notes, page
 from analytics.reports.page import Column, number
@@ -41,14 +42,15 @@ def in_words(lake: Warehouse, since: datetime, until: datetime) -> str:
     found = coverage(lake, Window(since, until))
     partial, complete_until = found.partial, found.complete_until
     gone = f"log lost in the lake for {len(found.lost)} of the window's days" if found.lost else ""
+    ahead = f"{len(found.to_come)} of the window's days still to come" if found.to_come else ""
     if found.never:
         never = f"log not extracted for {len(found.never)} of the window's days{found.of_them_expired}"
-        return f"{never}; {gone}" if gone else never
+        return "; ".join(filter(None, [never, gone, ahead]))
     if gone:
-        return gone
+        return f"{gone}; {ahead}" if ahead else gone
     if partial:
         return f"log complete through {number.when(complete_until)}" if complete_until else "log not complete yet"
-    return "log complete for the window"
+    return ahead or "log complete for the window"
 
 
 def facts(
@@ -110,7 +112,7 @@ def queries(family: Family, since: datetime, until: datetime) -> str:
     """The SQL behind the page, with its parameters, ready for ``strategy-analytics query``."""
     # An author's text in a command that somebody pastes: quoted for the shell, and nothing that cannot be seen.
     parts = [
-        f"-- {commands.query(name, commands.realm(family.realm), since, until)}\n{sql.text('queries', name).strip()}"
+        f"-- {commands.query(name, shell.realm(family.realm), since, until)}\n{sql.text('queries', name).strip()}"
         for name in ("strategy_runs", "failures", "points_by_hour")
     ]
     # An id with a line break would end the comment: what follows would be run by whoever pastes it.

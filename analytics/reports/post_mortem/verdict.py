@@ -261,9 +261,11 @@ def _no_runs(held: Coverage, name: Inline) -> Verdict:
     if held.lost:
         days = f"{number.counted(len(held.lost), 'day')} of this window, {missing_days.names(held.lost)}."
         return Verdict.of(["Cannot tell: the lake has lost files of ", days], None)
-    if held.missing:
-        days = f"{number.counted(len(held.missing), 'day')} of this window{held.of_them_expired}"
-        which = f", {missing_days.names(held.missing)}."
+    if held.is_ahead:
+        return Verdict.of([f"Cannot tell: this window is still to come, {missing_days.names(held.to_come)}."], None)
+    if held.never:
+        days = f"{number.counted(len(held.never), 'day')} of this window{held.of_them_expired}"
+        which = f", {missing_days.names(held.never)}."
         return Verdict.of(["Cannot tell: the log was not extracted for ", days, which], None)
     rate = held.smallest_rate
     bound = estimators.upper_bound_of_none(rate)
@@ -272,7 +274,9 @@ def _no_runs(held: Coverage, name: Inline) -> Verdict:
         if bound < float("inf")
         else "How many ok runs happened is not known: at rate 0 none is logged."
     )
-    return Verdict.of(["No run of ", name, f" was logged in this window. {most}"], None)
+    return Verdict.of(
+        ["No run of ", name, f" was logged in this window{' so far' if held.to_come else ''}. {most}"], None
+    )
 
 
 def _beside_baseline(finding: BaselineFinding, name: Inline) -> Verdict:

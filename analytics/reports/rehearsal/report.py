@@ -382,7 +382,7 @@ class RehearsalReport(ShownReport):
             return "new"
         if len(found.tried.rows) and found.changed.value:
             return "known"
-        return "no data" if found.coverage.missing else "quiet"
+        return "no data" if missing_days.unseen(found.coverage) else "quiet"
 
     def summary_block(self) -> SummaryBlock:
         """For the last cell of the notebook."""

@@ -116,9 +116,10 @@ def own_page(
     title = str(facts.get("title") or (page.Markup(made.title).striptags() if made.title else card.title))
     blocks = [] if made.has_head else [_head(made, card, title).in_page]
     if missing and held is not None:
-        said = ["The lake does not hold all of the window: ", missing_days.counted(held), ". Bring it: "]
-        command = page.mono(extraction(missing, held.expired))
-        blocks.append(page.banner([*said, command]).in_page)
+        said: list[page.Markup | str] = ["The lake does not hold all of the window: ", missing_days.counted(held), "."]
+        if held.obtainable:
+            said += [" Bring it: ", page.mono(extraction(held.obtainable, held.expired))]
+        blocks.append(page.banner(said).in_page)
     if made.findings:
         blocks.append(own_findings.listed(made.findings).in_page)
     nav: list[tuple[str, page.Markup]] = []

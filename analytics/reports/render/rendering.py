@@ -138,7 +138,7 @@ def _make(planned: Plan, made: Path, executed: Path) -> None:
         made: Where they are made.
         executed: The notebook as it runs.
     """
-    from analytics.reports import leak_gate
+    from analytics.reports import leak_gate, missing_days
     from analytics.reports.page import csv_tables as tables
     from analytics.reports.schedule import archive
 
@@ -158,10 +158,14 @@ def _make(planned: Plan, made: Path, executed: Path) -> None:
         held = _held(planned) if own else None
         if failure is not None:
             error = _in_words(failure, forbidden)
-            if held is not None and held.missing:
+            if held is not None and held.obtainable:
                 error.add_words(
                     "",
-                    f"days of its window are not in the lake, which may be why: {extraction(held.missing, held.expired)}",
+                    f"days of its window are not in the lake, which may be why: {extraction(held.obtainable, held.expired)}",
+                )
+            elif held is not None and held.to_come:
+                error.add_words(
+                    "", f"of its window {missing_days.names(held.to_come)} is still to come, which may be why"
                 )
             raise error
         title, page, facts = assemble(executed, made_at=planned.card.made_at, own=own, held=held, planned=planned)

@@ -29,6 +29,7 @@ from analytics.findings.runaway.keys import Key, key_of
 from analytics.findings.runaway.ranking import RankingRow
 from analytics.findings.runaway.runaway import HISTORY, Evidence
 from analytics.findings.timing.time_split import Verdict
+from analytics.lake import shell
 from analytics.reports import commands, page
 from analytics.reports.commands import roll_back
 from analytics.reports.common import masked
@@ -360,8 +361,8 @@ class Advice:
 
     def _whose(self, key: Key | None) -> str:
         if key is not None:
-            return commands.realm(key.realm)
-        return commands.realm(self.evidence.ranking[0].key.realm) if self.is_one_tenant else "--all-realms"
+            return shell.realm(key.realm)
+        return shell.realm(self.evidence.ranking[0].key.realm) if self.is_one_tenant else "--all-realms"
 
 
 def gather_advice(lake: Warehouse, evidence: Evidence, found: Sequence[Finding], *, least: int) -> Advice:

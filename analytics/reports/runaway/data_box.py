@@ -75,14 +75,15 @@ def complete_words(lake: Warehouse, since: datetime, until: datetime) -> str:
     found = coverage(lake, Window(since, until))
     partial, complete_until, days = found.partial, found.complete_until, len(Window(since, until).days)
     gone = f"log lost in the lake for {len(found.lost)} of {days} days" if found.lost else ""
+    ahead = f"{len(found.to_come)} of {days} days still to come" if found.to_come else ""
     if found.never:
         never = f"log not extracted for {len(found.never)} of {days} days{found.of_them_expired}"
-        return f"{never}; {gone}" if gone else never
+        return "; ".join(filter(None, [never, gone, ahead]))
     if gone:
-        return gone
+        return f"{gone}; {ahead}" if ahead else gone
     if partial:
         return f"log complete up to {write.when(complete_until)}" if complete_until else "log not complete yet"
-    return "log complete for the window"
+    return ahead or "log complete for the window"
 
 
 def warning(lake: Warehouse, since: datetime, until: datetime) -> str | None:

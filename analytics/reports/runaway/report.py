@@ -178,9 +178,12 @@ class RunawayRules(ShownReport):
         unseen = data_box.not_seen(self.held)
         if not self._ranking:
             held = f" in what the lake holds of it ({unseen})" if unseen else ""
-            if self.held.missing:
+            if self.held.is_ahead:
+                return [f"Cannot tell: this window is still to come, {missing_days.names(self.held.to_come)}."]
+            if self.held.obtainable:
                 return [f"Cannot tell: no run is logged{held}."]
-            return ["No runs logged in this window, so nothing can be said about it."]
+            when = f" so far ({unseen})" if unseen else ""
+            return [f"No runs logged in this window{when}, so nothing can be said about it."]
         parts: list[Inline] = []
         for text, role in self._headline:
             parts += [", "] if parts else []

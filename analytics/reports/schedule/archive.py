@@ -40,8 +40,8 @@ def index_document(cards: Sequence[Card], *, made_at: datetime) -> str:
         ]
         return page.document("Reports", [block.in_page for block in blocks], footer=_footer(made_at))
     newest = max(card.day for card in cards)
-    blocks = [page.head(_kick(cards, newest), _title(cards, newest))]
-    blocks += [page.banner(words) for words in [*_banners(cards), *_blind(cards, newest)]]
+    blocks = [page.head(_kick(cards, newest), _title(cards, newest, made_at))]
+    blocks += [page.banner(words) for words in [*_banners(cards), *_blind(cards, newest, made_at)]]
     blocks.append(_calendar(cards, newest))
     if table := _post_mortems(cards):
         blocks.append(table)
@@ -63,7 +63,7 @@ def _kick(cards: Sequence[Card], newest: date) -> page.Markup:
     return page.inline([" · ".join(parts), " · newest day ", day, ", UTC", _next(cards, newest)])
 
 
-def _title(cards: Sequence[Card], newest: date) -> page.Markup:
+def _title(cards: Sequence[Card], newest: date, made_at: datetime) -> page.Markup:
     """The newest day in a sentence. A finding that a report on all tenants has is not counted again for its tenant."""
     today = _current([card for card in cards if card.day == newest])
     told = [card for card in today if not card.is_failed]
@@ -75,16 +75,17 @@ def _title(cards: Sequence[Card], newest: date) -> page.Markup:
         if those:
             count = sum(card.counts[kind] for card in those)
             parts.append(page.link(those[0].page, colour(f"{count} {'known' if kind == 'finding' else kind}")))
+    blind = [card for card in told if card.state == report_cards.NO_DATA]
     said: list[Any] = [f"{newest.day} {write.day(newest).split()[-1]}: "]
-    said += [[", " if place else "", part] for place, part in enumerate(parts)] or [
-        "nothing new" if told else "no report"
-    ]
+    nothing = "no report" if not told else "nothing can be told" if len(blind) == len(told) else "nothing new"
+    said += [[", " if place else "", part] for place, part in enumerate(parts)] or [nothing]
     said.append(".")
-    blind = sum(card.state == "no data" for card in told)
-    if blind:
+    if gone := sum(bool(report_cards.days_wanted(card, made_at)[0]) for card in blind):
         said.append(
-            f" {_counted(blind, 'report has', 'reports have')} days that were not extracted, or lost files since."
+            f" {_counted(gone, 'report has', 'reports have')} days that were not extracted, or lost files since."
         )
+    if ahead := len(blind) - gone:
+        said.append(f" {_counted(ahead, 'report is', 'reports are')} about days still to come.")
     failed = sum(card.is_failed for card in today)
     if failed:
         said.append(f" {_counted(failed, 'report', 'reports')} failed.")
@@ -134,16 +135,20 @@ def _banners(cards: Sequence[Card]) -> list[page.Markup]:
     return said
 
 
-def _blind(cards: Sequence[Card], newest: date) -> list[page.Markup]:
-    """What the newest day's reports have not seen, and the one command that brings all of it."""
-    those = [card for card in _current([card for card in cards if card.day == newest]) if card.missing_days]
-    days = [date.fromisoformat(day) for card in those if not card.is_failed for day in card.missing_days]
-    if not days:
-        return []
-    expired = [date.fromisoformat(day) for card in those for day in card.expired_days]
-    dropped = f" ({write.counted(len({*expired}), 'day')} of them dropped on purpose)" if expired else ""
-    said = f"Not in the lake is {missing_days.names(days)}{dropped}; then render again: "
-    return [page.inline([said, page.mono(extraction(days, expired))])]
+def _blind(cards: Sequence[Card], newest: date, made_at: datetime) -> list[page.Markup]:
+    """What the newest day's reports have not seen, and the one command that brings all of it that has begun."""
+    those = [card for card in _current([card for card in cards if card.day == newest]) if not card.is_failed]
+    seen = [report_cards.days_wanted(card, made_at) for card in those]
+    days, ahead = ([day for pair in seen for day in pair[place]] for place in (0, 1))
+    banners = []
+    if days:
+        expired = [date.fromisoformat(day) for card in those for day in card.expired_days]
+        dropped = f" ({write.counted(len({*expired}), 'day')} of them dropped on purpose)" if expired else ""
+        said = f"Not in the lake is {missing_days.names(days)}{dropped}; then render again: "
+        banners.append(page.inline([said, page.mono(extraction(days, expired))]))
+    if ahead:
+        banners.append(page.inline(f"Still to come is {missing_days.names(ahead)}; then extract it, and render again."))
+    return banners
 
 
 def _day(day: date) -> str:

@@ -36,9 +36,9 @@ class Available:
 
 def own_notebooks() -> dict[str, Path]:
     """Notebooks of one's own by name: those with a report's parameters, in ``reports/`` and ``notebooks/``, then the template."""
-    shipped = Path(str(resources.files("analytics"))) / "notebooks"
+    package = Path(str(resources.files("analytics")))
     found: dict[str, Path] = {}
-    for folder in (*FOLDERS, shipped):
+    for folder in (*FOLDERS, package.parent / "notebooks", package / "notebooks"):  # of the checkout, of the wheel
         for path in sorted(folder.glob("*.ipynb")):
             # A notebook without parameters, or one that cannot be read, is none to be found by its name.
             with contextlib.suppress(AnalyticsError, OSError, ValueError, KeyError, SyntaxError):

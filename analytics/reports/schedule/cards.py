@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from analytics.lake import expiry_mark
+from analytics.lake import expiry_mark, repair
 from analytics.lake.expiry_mark import Expired
 from analytics.lake.repair import extraction
 from analytics.reports import missing_days
@@ -48,6 +48,7 @@ class Card:
         missing_days: Of the window, as far as its findings depend on them: not extracted, or with files that are lost.
         lost_days: Of these, the lost ones.
         expired_days: Of these, the ones that were dropped on purpose.
+        days_to_come: Of the window, those that had not begun when it was made; they are missing where nothing of it had.
         verdict: Its sentence; of a failure, what happened.
         hint: Of a failure: what repairs it.
         size: How much was overpaid, as an estimate's plain values; None where that is not the question.
@@ -69,6 +70,7 @@ class Card:
     missing_days: Sequence[str] = ()
     lost_days: Sequence[str] = ()
     expired_days: Sequence[str] = ()
+    days_to_come: Sequence[str] = ()
     verdict: str = ""
     hint: str = ""
     size: Mapping[str, Any] | None = None
@@ -150,7 +152,7 @@ def read(folder: Path) -> Card | None:
         typed_json.flag(card.is_scoped)
         for count in card.counts.values():
             typed_json.whole(count)
-        for day in (*card.missing_days, *card.lost_days, *card.expired_days):
+        for day in (*card.missing_days, *card.lost_days, *card.expired_days, *card.days_to_come):
             typed_json.day(day)
         _check_size(card.size)
         is_sound = card.since < card.until and isinstance(card.missing_days, list | tuple)
@@ -192,6 +194,7 @@ def of_facts(card: Card, facts: Mapping[str, Any]) -> Card:
         missing_days=[str(day) for day in facts.get("missing_days") or ()],
         lost_days=[str(day) for day in facts.get("lost_days") or ()],
         expired_days=[str(day) for day in facts.get("expired_days") or ()],
+        days_to_come=[str(day) for day in facts.get("days_to_come") or ()],
         verdict=str(facts.get("verdict") or facts.get("title") or ""),
         size=facts["overpaid"] if isinstance(facts.get("overpaid"), dict) else None,
     )
@@ -222,7 +225,19 @@ def alarm(card: Card, fail_on: str) -> str:
     return f"{count} {'finding' if count == 1 else 'findings'}" if count else ""
 
 
-def unseen(card: Card, fail_on: str) -> str:
+def days_wanted(card: Card, now: datetime | None = None) -> tuple[list[date], list[date]]:
+    """Days of its window that the report has not seen: those that can be extracted now, and those still to come.
+
+    Args:
+        card: Of the report; a day that was to come when it was made may have begun.
+        now: The clock; this machine's when not given.
+    """
+    days = {date.fromisoformat(day) for day in (*card.missing_days, *card.lost_days, *card.days_to_come)}
+    ahead = repair.to_come(days, now)
+    return sorted(days.difference(ahead)), ahead
+
+
+def unseen(card: Card, fail_on: str, now: datetime | None = None) -> str:
     """Why a report cannot tell what it was asked, and the command that mends it; empty where it can.
 
     Days of the window are not in the lake: never extracted, or their files are lost. Nothing found in them is not the same as
@@ -231,13 +246,19 @@ def unseen(card: Card, fail_on: str) -> str:
     Args:
         card: Of the report.
         fail_on: As ``alarm``.
+        now: The clock; this machine's when not given.
     """
-    if card.is_failed or not card.missing_days or (fail_on == "never" and card.state != NO_DATA):
+    wanted, ahead = days_wanted(card, now)
+    # What is to come of a window that has begun is no fault: as on a day that is not over, the report tells what there is.
+    if card.is_failed or not (wanted or card.missing_days) or (fail_on == "never" and card.state != NO_DATA):
         return ""
-    missing, lost, expired = (
-        [date.fromisoformat(day) for day in days] for days in (card.missing_days, card.lost_days, card.expired_days)
+    lost, expired = ([date.fromisoformat(day) for day in days] for days in (card.lost_days, card.expired_days))
+    never = [day for day in wanted if day not in (*lost, *expired)]
+    told = (
+        ("not extracted is", never),
+        ("expired is", expired),
+        ("lost in the lake is", lost),
+        ("still to come is", ahead),
     )
-    never = [day for day in missing if day not in (*lost, *expired)]
-    told = (("not extracted is", never), ("expired is", expired), ("lost in the lake is", lost))
     said = "; ".join(f"{what} {missing_days.names(days)}" for what, days in told if days)
-    return f"cannot tell: {said}; to mend it: {extraction([*missing, *lost], expired)}"
+    return f"cannot tell: {said}" + (f"; to mend it: {extraction(wanted, expired)}" if wanted else "")

@@ -440,7 +440,9 @@ class _Runner:
     def _has_come(self, page: Path) -> bool:
         """Whether a day that the page's window lacked is in the lake now: until it is shown, the page cannot tell."""
         card, held = cards.read(page), {str(record.day) for record in self.ledger}
-        return card is not None and any(day in held for day in card.missing_days if day not in card.lost_days)
+        return card is not None and any(
+            day in held for day in (*card.missing_days, *card.days_to_come) if day not in card.lost_days
+        )
 
     def _up_to_date(self, job: Job, planned: Plan, page: Path, began: float) -> Outcome:
         """Nothing to make. Findings were told when they were new; a draft that was refused stays so until it changes."""
