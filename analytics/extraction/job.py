@@ -202,6 +202,9 @@ class _Run:
         self._without: dict[Partition, PartitionInfo | None] = {}
         self._taken_out: dict[Partition, int] = {}
         self._sentences: list[str] = []
+        self._timeline: int | None = None
+        self._timeline_before: int | None = None
+        self._kept_before: dict[Partition, int] = {}
 
     def attempt(self, opening: Source) -> ExtractResult:
         """Make the lake equal to one snapshot of the source."""
@@ -224,7 +227,7 @@ class _Run:
                 self._write_definitions(source, admitted, workspace)
             book.record([*self._window.days, None], settled)
             self._say(file_notes(plan, settled))
-            source_identity.remember(lake, identity)
+            source_identity.remember(lake, identity, self._timeline)
             with timed(seconds, "day_files"):
                 recorded = [day for day in plan.records if plan.records[day]]
                 days = [*recorded, *(taken_out - set(plan.records))]
@@ -237,7 +240,13 @@ class _Run:
 
     def _look_first(self, source: Source, identity: dict[str, str]) -> None:
         """Whether it is the lake's source, and what a person should know before anything is read."""
-        self._say(source_identity.check(self._lake, identity, accept=self._options.accept_source))
+        accept = self._options.accept_source
+        self._say(source_identity.check(self._lake, identity, accept=accept))
+        self._timeline_before = source_identity.last_timeline(self._lake, identity)
+        self._timeline = source.timeline()
+        if source.watermark.is_standby:  # its control file may be a moment behind
+            self._timeline = max(self._timeline or 0, self._timeline_before or 0) or None
+        self._say(source_identity.check_timeline(self._lake, identity, self._timeline, accept=accept))
         self._say(clocks.sentences(source))
         if gone := definitions.lost_files(self._lake):
             self._say([f"{definitions.lost_words(gone)}: {definitions.REPAIR}"])
@@ -273,6 +282,9 @@ class _Run:
             ]
         )
         plan = self._without_settled(plan)
+        for day, record in plan.records.items():
+            for realm, info in record.partitions.items() if record and self._has_moved_on else ():
+                self._kept_before.setdefault(Partition(realm, day), info.kept_count)
         _log.info("%s: %d partitions differ, %d are as they were", window, len(plan.changed), len(plan.same))
         if plan.changed:
             with timed(self.seconds, "fingerprint"):
@@ -347,6 +359,7 @@ class _Run:
             notes=[
                 *([read] if isinstance(read, str) else []),
                 *self._sentences,
+                *self._lost_with_a_server(),
                 *watermark.notes(source.watermark),
                 *book.notes(),
                 *self._notes(source),
@@ -354,6 +367,26 @@ class _Run:
             seconds=self.seconds,
             removed=sum(info is None for info in self.settled.values()),
         )
+
+    @property
+    def _has_moved_on(self) -> bool:
+        """The server was promoted or restored since it was read last."""
+        return bool(self._timeline and self._timeline_before and self._timeline != self._timeline_before)
+
+    def _lost_with_a_server(self) -> list[str]:
+        """What the source no longer has since it was promoted or restored, in at most one sentence.
+
+        A standby that was not told of the last transactions, or a backup, goes on without them, and nothing at the server says so.
+        """
+        gone = {**self._kept, **self._dropped} if self._has_moved_on else {}
+        lost = sum(max(0, count - self._kept_before.get(partition, 0)) for partition, count in gone.items())
+        if not lost:
+            return []
+        were = "dropped" if self._options.allow_shrink else "kept (--allow-shrink follows the source)"
+        return [
+            f"the server was promoted or restored since it was read last, from timeline {self._timeline_before} to {self._timeline}: "
+            f"{lost:,} rows that the lake had from it are not there any more, lost on the way or deleted since; they were {were}"
+        ]
 
     def _refuse_strangers(self, source: Source, seen: Iterable[str | None]) -> None:
         """A tenant that nobody knows is a typing error, which would be "nothing to do" for ever."""
