@@ -23,4 +23,4 @@ def test_an_hour_of_a_week_holds_and_a_row_that_is_not_there_is_noticed(tmp_path
         assert week.counts["rows compared"] > 0
         source.do("update strategyexecutionlog set points = points + 1 where created_at < '2026-07-09 01:00+00'")
         with pytest.raises(WeekError, match="other ones"):
-            week._check(utc("2026-07-09T01:00"), is_whole=True)  # the reader itself is tried
+            week.check(utc("2026-07-09T01:00"), is_whole=True)  # the reader itself is tried

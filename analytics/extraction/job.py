@@ -384,8 +384,9 @@ class _Run:
             return []
         were = "dropped" if self._options.allow_shrink else "kept (--allow-shrink follows the source)"
         return [
-            f"the server was promoted or restored since it was read last, from timeline {self._timeline_before} to {self._timeline}: "
-            f"{lost:,} rows that the lake had from it are not there any more, lost on the way or deleted since; they were {were}"
+            "the server was promoted or restored since it was read last, from timeline "
+            f"{self._timeline_before} to {self._timeline}: {lost:,} rows that the lake had from it are not there any more, lost on "
+            f"the way or deleted since; they were {were}"
         ]
 
     def _refuse_strangers(self, source: Source, seen: Iterable[str | None]) -> None:

@@ -141,7 +141,9 @@ def check_timeline(lake: Lake, identity: dict[str, str], timeline: int | None, *
     if not (known and timeline and timeline < known):
         return []
     if accept:
-        return [f"accepted as the lake's source from now on: this server on timeline {timeline}; before, it was on {known}"]
+        return [
+            f"accepted as the lake's source from now on: this server on timeline {timeline}; before, it was on {known}"
+        ]
     raise SourceIdentityError(
         f"the lake {lake.root} was read from this server on timeline {known}, and this is one on timeline {timeline}: a primary "
         "that another was promoted in place of, or an old copy of its disk; nothing was written",
