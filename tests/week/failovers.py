@@ -115,6 +115,6 @@ class Failovers:
         return int(found[1].replace(",", ""))
 
     def _files(self) -> dict[str, tuple[int, int]]:
-        """Of the lake, less what a run that reads nothing may write."""
-        found = [path for path in self._week.lake.rglob("*.*") if path.is_file()]
+        """Of the lake; each run writes who holds the lock."""
+        found = [path for path in self._week.lake.rglob("*") if path.is_file() and path.name != ".lock"]
         return {f"{path}": (path.stat().st_size, path.stat().st_mtime_ns) for path in found}

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import psycopg
 
 from tests.servers.installed import wheels
-from tests.servers.server import PATIENCE, Server, as_user, follow, folder_of_users, user
+from tests.servers.server import PATIENCE, Server, as_user, folder_of_users, follow, user
 
 SETTINGS = """
 autovacuum = off
@@ -46,8 +46,7 @@ class Servers:
         self._archive = folder_of_users(folder / "archive")
         self._backup = folder / "backup" / "data"
         for name in ("one", "two"):
-            (folder / name).mkdir()
-            (folder / name).chmod(0o755)
+            folder_of_users(folder / name)
         programs = wheels()[-1]
         self._primary = Server(programs, folder / "one" / "data", settings=SETTINGS)
         self._other = Server(programs, folder / "two" / "data")

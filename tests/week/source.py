@@ -88,7 +88,8 @@ class Source:
         self.do(
             """insert into strategydefinition (id, created_at, updated_at, "realmId", name, description, type, "astJson",
                                                version, status, "publishedAt")
-            select gen_random_uuid(), created_at, updated_at, "realmId", name, %s, type, "astJson", version + 1, status, "publishedAt"
+            select gen_random_uuid(), created_at, updated_at, "realmId", name, %s, type, "astJson", version + 1, status,
+                   "publishedAt"
               from strategydefinition where "realmId" = 'acme-cycling' and name = 'Speed bonus' order by version desc limit 1""",
             [description],
         )
