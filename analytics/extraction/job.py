@@ -359,7 +359,7 @@ class _Run:
             notes=[
                 *([read] if isinstance(read, str) else []),
                 *self._sentences,
-                *self._lost_with_a_server(),
+                *self._lost_with_a_server(is_standby=source.watermark.is_standby),
                 *watermark.notes(source.watermark),
                 *book.notes(),
                 *self._notes(source),
@@ -373,7 +373,7 @@ class _Run:
         """The server was promoted or restored since it was read last."""
         return bool(self._timeline and self._timeline_before and self._timeline != self._timeline_before)
 
-    def _lost_with_a_server(self) -> list[str]:
+    def _lost_with_a_server(self, *, is_standby: bool) -> list[str]:
         """What the source no longer has since it was promoted or restored, in at most one sentence.
 
         A standby that was not told of the last transactions, or a backup, goes on without them, and nothing at the server says so.
@@ -383,10 +383,11 @@ class _Run:
         if not lost:
             return []
         were = "dropped" if self._options.allow_shrink else "kept (--allow-shrink follows the source)"
+        late = ", or this standby has not replayed them yet" if is_standby else ""
         return [
             "the server was promoted or restored since it was read last, from timeline "
             f"{self._timeline_before} to {self._timeline}: {lost:,} rows that the lake had from it are not there any more, lost on "
-            f"the way or deleted since; they were {were}"
+            f"the way or deleted since{late}; they were {were}"
         ]
 
     def _refuse_strangers(self, source: Source, seen: Iterable[str | None]) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from analytics.cli.extract import report
 from analytics.config import Settings
 from analytics.errors import SourceIdentityError
 from analytics.lake.lake import Lake
 from analytics.lake.source_identity import NAME
 from analytics.operations.doctor.doctor import check_all
+from analytics.source import source
 from analytics.source.source import Source
+from analytics.source.watermark import read_watermark
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -112,3 +116,23 @@ def test_what_is_not_told_or_makes_no_sense_refuses_nobody(
     path.write_text(json.dumps({**json.loads(path.read_text()), "timeline": told}), encoding="utf-8")
     table.extract(fresh)
     assert known(fresh) == 1
+
+
+def test_a_standby_may_be_behind_in_its_timeline_and_its_rows(
+    table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row, _ = table.insert(), table.insert()
+    on(monkeypatch, 2)
+    table.extract(fresh)
+    table.execute(DELETE, [row])
+    monkeypatch.setattr(source, "read_watermark", lambda *given: replace(read_watermark(*given), is_standby=True))
+    on(monkeypatch, 1)  # its control file has it so
+    behind = table.extract(fresh, force=True)
+    report(behind)
+    assert "1 rows are not at the standby, yet or any more, and were kept" in capsys.readouterr().err
+    assert known(fresh) == 2 and not lost(behind.notes)
+    on(monkeypatch, 3)
+    table.execute("delete from strategyexecutionlog")
+    [note] = lost(table.extract(fresh).notes)
+    assert "or this standby has not replayed them yet" in note
+    assert known(fresh) == 3
