@@ -203,8 +203,7 @@ class _Run:
         self._taken_out: dict[Partition, int] = {}
         self._sentences: list[str] = []
         self._timeline: int | None = None
-        self._timeline_before: int | None = None
-        self._kept_before: dict[Partition, int] = {}
+        self._before: dict[Partition, PartitionInfo] = {}
 
     def attempt(self, opening: Source) -> ExtractResult:
         """Make the lake equal to one snapshot of the source."""
@@ -242,10 +241,10 @@ class _Run:
         """Whether it is the lake's source, and what a person should know before anything is read."""
         accept = self._options.accept_source
         self._say(source_identity.check(self._lake, identity, accept=accept))
-        self._timeline_before = source_identity.last_timeline(self._lake, identity)
         self._timeline = source.timeline()
         if source.watermark.is_standby:  # its control file may be a moment behind
-            self._timeline = max(self._timeline or 0, self._timeline_before or 0) or None
+            known = source_identity.last_timeline(self._lake, identity)
+            self._timeline = max(self._timeline or 0, known or 0) or None
         self._say(source_identity.check_timeline(self._lake, identity, self._timeline, accept=accept))
         self._say(clocks.sentences(source))
         if gone := definitions.lost_files(self._lake):
@@ -282,9 +281,10 @@ class _Run:
             ]
         )
         plan = self._without_settled(plan)
-        for day, record in plan.records.items():
-            for realm, info in record.partitions.items() if record and self._has_moved_on else ():
-                self._kept_before.setdefault(Partition(realm, day), info.kept_count)
+        for partition in plan.changed:
+            record = plan.records.get(partition.day)
+            if info := record.partitions.get(partition.realm) if record else None:
+                self._before.setdefault(partition, info)
         _log.info("%s: %d partitions differ, %d are as they were", window, len(plan.changed), len(plan.same))
         if plan.changed:
             with timed(self.seconds, "fingerprint"):
@@ -368,26 +368,25 @@ class _Run:
             removed=sum(info is None for info in self.settled.values()),
         )
 
-    @property
-    def _has_moved_on(self) -> bool:
-        """The server was promoted or restored since it was read last."""
-        return bool(self._timeline and self._timeline_before and self._timeline != self._timeline_before)
-
     def _lost_with_a_server(self, *, is_standby: bool) -> list[str]:
         """What the source no longer has since it was promoted or restored, in at most one sentence.
 
         A standby that was not told of the last transactions, or a backup, goes on without them, and nothing at the server says so.
         """
-        gone = {**self._kept, **self._dropped} if self._has_moved_on else {}
-        lost = sum(max(0, count - self._kept_before.get(partition, 0)) for partition, count in gone.items())
+        lost: dict[int, int] = {}
+        for partition, count in {**self._kept, **self._dropped}.items():
+            info = self._before.get(partition)
+            before = info.fingerprint.ids.timeline if info and info.fingerprint.ids else None
+            if info and before and self._timeline and before != self._timeline and count > info.kept_count:
+                lost[before] = lost.get(before, 0) + count - info.kept_count
         if not lost:
             return []
         were = "dropped" if self._options.allow_shrink else "kept (--allow-shrink follows the source)"
         late = ", or this standby has not replayed them yet" if is_standby else ""
         return [
-            "the server was promoted or restored since it was read last, from timeline "
-            f"{self._timeline_before} to {self._timeline}: {lost:,} rows that the lake had from it are not there any more, lost on "
-            f"the way or deleted since{late}; they were {were}"
+            f"the server was promoted or restored since days were read, from timeline {' and '.join(map(str, sorted(lost)))} to "
+            f"{self._timeline}: {sum(lost.values()):,} rows that the lake had from it are not there any more, lost "
+            f"on the way or deleted since{late}; they were {were}"
         ]
 
     def _refuse_strangers(self, source: Source, seen: Iterable[str | None]) -> None:

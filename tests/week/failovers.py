@@ -50,6 +50,7 @@ class Failovers:
             thread.start()
             done = self._week.command("extract", "--force", *self._week.window(hour))
             thread.join()
+            self._week.ends("extract in a failover", done, {0})
             self._week.counts["failovers under a run"] += was_read[0]
             if was_read[0] and "went on by itself" not in done.stderr:
                 raise self._error(f"{hour}: the run did not notice that its server was killed: {done.stderr}")
@@ -109,7 +110,7 @@ class Failovers:
         return len(held)
 
     def _says(self, hour: datetime, said: str) -> int:
-        found = re.search(r"was promoted or restored since .*: ([\d,]+) rows that the lake had", said)
+        found = re.search(r"was promoted or restored since .*?: ([\d,]+) rows that the lake had", said)
         if not found:
             raise self._error(f"{hour}: nothing is said of a server that was promoted or restored: {said}")
         return int(found[1].replace(",", ""))
