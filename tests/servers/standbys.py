@@ -217,5 +217,5 @@ def _left_behind(bench: Bench, primary: Server, standby: Server, owner: str) -> 
         raise BrokenError(f"{found}; {len(lost)} rows were lost, and it says {said}")
     primary.start()
     primary.execute(update.format(10), database="game")
-    _, refused = bench.refused(owner, lake, "accept_source", "on timeline", at_once=True)
-    return found, "; ".join([*dict.fromkeys(said), refused])
+    _, refused = bench.refused(owner, lake, "--accept-source", "on timeline", at_once=True)
+    return found, "; ".join([*dict.fromkeys(said), f"then refused: {refused.partition(' → ')[0]}"])
