@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from analytics.errors import AnalyticsError
 from analytics.lake.lake import Lake
 from tests.scale.page import fill
 from tests.servers import compare, page
 from tests.servers.__main__ import GROUNDS
-from tests.servers.bench import Line
+from tests.servers.bench import Line, Outcome
 from tests.servers.compare import Compared
 
 ROOT = Path(__file__).parent.parent
@@ -27,6 +28,12 @@ def test_the_comparison_finds_the_demos_lake_equal_and_each_planted_defect(
     monkeypatch.setattr(compare, "lake_rows", lambda _: [*found[:-3], found[0], (*found[-1][:-1], "another trace")])
     defective = compare.compare(source, Path())
     assert (defective.lost, defective.twice, defective.other, defective.is_equal) == (2, 1, 1, False)
+
+
+def test_a_refusal_is_told_as_who_typed_a_command_reads_it() -> None:
+    error = AnalyticsError("another server", hint="give --accept-source once")
+    assert Outcome(error=error).sentence == "another server → give --accept-source once"
+    assert error.hint == "give accept_source=True once"  # elsewhere as before
 
 
 def test_the_page_says_what_held_what_was_refused_and_what_was_not_tried() -> None:

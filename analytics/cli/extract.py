@@ -138,13 +138,15 @@ def report(result: ExtractResult, *, is_of_some: bool = False) -> None:
             f"{len(result.written)} partitions written, {result.unchanged} unchanged: {result.row_count:,} logged runs, "
             f"{entries:,} trace entries ({total:.1f} s)"
         )
+    # A standby may not have replayed them yet.
+    gone = "not at the standby, yet or any more," if result.horizon.is_standby else "gone at the source"
     for partition, count in result.kept.items():
         say(
-            f"{partition}: {count:,} rows are gone at the source and were kept (--allow-shrink follows the source)",
+            f"{partition}: {count:,} rows are {gone} and were kept (--allow-shrink follows the source)",
             priority=Priority.NOTICE,
         )
     for partition, count in result.dropped.items():
-        say(f"{partition}: {count:,} rows are gone at the source and were dropped", priority=Priority.NOTICE)
+        say(f"{partition}: {count:,} rows are {gone} and were dropped", priority=Priority.NOTICE)
     if result.incomplete_days:
         days = ", ".join(day.isoformat() for day in result.incomplete_days[:5])
         more = len(result.incomplete_days) - 5

@@ -202,6 +202,8 @@ class _Run:
         self._without: dict[Partition, PartitionInfo | None] = {}
         self._taken_out: dict[Partition, int] = {}
         self._sentences: list[str] = []
+        self._timeline: int | None = None
+        self._before: dict[Partition, PartitionInfo] = {}
 
     def attempt(self, opening: Source) -> ExtractResult:
         """Make the lake equal to one snapshot of the source."""
@@ -224,7 +226,7 @@ class _Run:
                 self._write_definitions(source, admitted, workspace)
             book.record([*self._window.days, None], settled)
             self._say(file_notes(plan, settled))
-            source_identity.remember(lake, identity)
+            source_identity.remember(lake, identity, self._timeline)
             with timed(seconds, "day_files"):
                 recorded = [day for day in plan.records if plan.records[day]]
                 days = [*recorded, *(taken_out - set(plan.records))]
@@ -237,7 +239,13 @@ class _Run:
 
     def _look_first(self, source: Source, identity: dict[str, str]) -> None:
         """Whether it is the lake's source, and what a person should know before anything is read."""
-        self._say(source_identity.check(self._lake, identity, accept=self._options.accept_source))
+        accept = self._options.accept_source
+        self._say(source_identity.check(self._lake, identity, accept=accept))
+        self._timeline = source.timeline()
+        if source.watermark.is_standby:  # its control file may be a moment behind
+            known = source_identity.last_timeline(self._lake, identity)
+            self._timeline = max(self._timeline or 0, known or 0) or None
+        self._say(source_identity.check_timeline(self._lake, identity, self._timeline, accept=accept))
         self._say(clocks.sentences(source))
         if gone := definitions.lost_files(self._lake):
             self._say([f"{definitions.lost_words(gone)}: {definitions.REPAIR}"])
@@ -273,6 +281,10 @@ class _Run:
             ]
         )
         plan = self._without_settled(plan)
+        for partition in plan.changed:
+            record = plan.records.get(partition.day)
+            if info := record.partitions.get(partition.realm) if record else None:
+                self._before.setdefault(partition, info)
         _log.info("%s: %d partitions differ, %d are as they were", window, len(plan.changed), len(plan.same))
         if plan.changed:
             with timed(self.seconds, "fingerprint"):
@@ -347,6 +359,7 @@ class _Run:
             notes=[
                 *([read] if isinstance(read, str) else []),
                 *self._sentences,
+                *self._lost_with_a_server(is_standby=source.watermark.is_standby),
                 *watermark.notes(source.watermark),
                 *book.notes(),
                 *self._notes(source),
@@ -354,6 +367,27 @@ class _Run:
             seconds=self.seconds,
             removed=sum(info is None for info in self.settled.values()),
         )
+
+    def _lost_with_a_server(self, *, is_standby: bool) -> list[str]:
+        """What the source no longer has since it was promoted or restored, in at most one sentence.
+
+        A standby that was not told of the last transactions, or a backup, goes on without them, and nothing at the server says so.
+        """
+        lost: dict[int, int] = {}
+        for partition, count in {**self._kept, **self._dropped}.items():
+            info = self._before.get(partition)
+            before = info.fingerprint.ids.timeline if info and info.fingerprint.ids else None
+            if info and before and self._timeline and before != self._timeline and count > info.kept_count:
+                lost[before] = lost.get(before, 0) + count - info.kept_count
+        if not lost:
+            return []
+        were = "dropped" if self._options.allow_shrink else "kept (--allow-shrink follows the source)"
+        late = ", or this standby has not replayed them yet" if is_standby else ""
+        return [
+            f"the server was promoted or restored since days were read, from timeline {' and '.join(map(str, sorted(lost)))} to "
+            f"{self._timeline}: {sum(lost.values()):,} rows that the lake had from it are not there any more, lost "
+            f"on the way or deleted since{late}; they were {were}"
+        ]
 
     def _refuse_strangers(self, source: Source, seen: Iterable[str | None]) -> None:
         """A tenant that nobody knows is a typing error, which would be "nothing to do" for ever."""

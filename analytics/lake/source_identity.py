@@ -3,7 +3,8 @@
 Neither must another deployment of the engine, in another schema of the same database. A standby has the system identifier of
 its primary, also when it is promoted, and a renamed database keeps its oid, as a renamed schema does: none is a stranger. Nor
 is a table that was rewritten, or exchanged for a partitioned one of the same name in the same schema. A restored dump, a new
-server after ``pg_upgrade`` and a logical replica are, and a person has to say that they continue the old one.
+server after ``pg_upgrade`` and a logical replica are, and a person has to say that they continue the old one. So is a primary on
+an earlier timeline than the lake was read from: another one was promoted in its place, and it has come back by itself.
 """
 
 from __future__ import annotations
@@ -114,21 +115,72 @@ def check(lake: Lake, found: dict[str, str], *, accept: bool) -> list[str]:
     )
 
 
-def remember(lake: Lake, identity: dict[str, str]) -> None:
-    """Write the source down once more, for the day the ledger is lost; only under the lock."""
-    if _remembered(lake) != identity:
-        text = json.dumps({"format": FORMAT, "source": identity}, ensure_ascii=False, indent=1)
-        lake.write_text(lake.root / NAME, text + "\n")
+def last_timeline(lake: Lake, found: dict[str, str]) -> int | None:
+    """The timeline that the lake was last read from at the same server; ``None`` where nobody has written it down."""
+    known, timeline = _read(lake)
+    is_known = known and known.get("system_identifier") and found.get("system_identifier")
+    return timeline if known and is_known and is_same(known, found) else None
+
+
+def check_timeline(lake: Lake, identity: dict[str, str], timeline: int | None, *, accept: bool) -> list[str]:
+    """Refuse a primary on an earlier timeline than the lake was read from: what it has is older, or nobody else's.
+
+    Args:
+        lake: Nothing in it is changed.
+        identity: Of the source.
+        timeline: It is on; ``None`` for a standby, whose control file may be a moment behind.
+        accept: It is wanted all the same.
+
+    Returns:
+        What a person should know, in sentences.
+
+    Raises:
+        SourceIdentityError: It was not accepted.
+    """
+    known = last_timeline(lake, identity)
+    if not (known and timeline and timeline < known):
+        return []
+    if accept:
+        return [
+            f"accepted as the lake's source from now on: this server on timeline {timeline}; before, it was on {known}"
+        ]
+    raise SourceIdentityError(
+        f"the lake {lake.root} was read from this server on timeline {known}, and this is one on timeline {timeline}: a primary "
+        "that another was promoted in place of, or an old copy of its disk; nothing was written",
+        hint="check which server the database URL leads to; if this one goes on in its place, give --accept-source once",
+        known={"timeline": str(known)},
+        found={"timeline": str(timeline)},
+    )
+
+
+def remember(lake: Lake, identity: dict[str, str], timeline: int | None = None) -> None:
+    """Write the source down once more, for the day the ledger is lost; only under the lock.
+
+    Args:
+        lake: Where.
+        identity: Of the source.
+        timeline: That it was read on; where it is not told, what is known of the same server stays.
+    """
+    timeline = timeline or last_timeline(lake, identity)
+    if _read(lake) != (identity, timeline):
+        told = {"format": FORMAT, "source": identity, **({"timeline": timeline} if timeline else {})}
+        lake.write_text(lake.root / NAME, json.dumps(told, ensure_ascii=False, indent=1) + "\n")
 
 
 def _remembered(lake: Lake) -> dict[str, str] | None:
+    return _read(lake)[0]
+
+
+def _read(lake: Lake) -> tuple[dict[str, str] | None, int | None]:
     path = lake.root / NAME
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         typed_json.refuse_newer(data, FORMAT, path)
-        return {typed_json.text(key): typed_json.text(value) for key, value in data["source"].items()}
+        identity = {typed_json.text(key): typed_json.text(value) for key, value in data["source"].items()}
+        timeline = data.get("timeline")
+        return identity, None if timeline is None else typed_json.whole(timeline)
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None  # damaged: the ledger knows, and the next extraction writes it again
+        return None, None  # damaged: the ledger knows, and the next extraction writes it again
 
 
 def last_known(lake: Lake) -> dict[str, str] | None:

@@ -115,12 +115,17 @@ _BY_WORDS = (
         _Meaning(_REFUSED.sentence, "check the names in the URL; psql -l lists the databases", kind=_REFUSED.kind),
     ),
     (
-        (
-            "session is read-only",
-            "session is not read-only",
-            "server is in hot standby mode",
-            "not in hot standby mode",
+        # A standby answers before it is promoted: a failover takes a while.
+        ("session is read-only", "server is in hot standby mode"),
+        _Meaning(
+            "the URL asks for a server that takes writes, and none does at the moment",
+            "target_session_attrs=any takes the first that answers; reading is all that is needed, so a standby will do",
+            is_transient=True,
+            kind=SourceUnavailableError,
         ),
+    ),
+    (
+        ("session is not read-only", "server is not in hot standby mode"),
         _Meaning(
             "no server of the URL is of the kind that it asks for",
             "target_session_attrs=any takes the first that answers; reading is all that is needed, so a standby will do",

@@ -223,15 +223,19 @@ class Source:
             )
         return found
 
+    def timeline(self) -> int | None:
+        """Of the server's write-ahead log, one more with each promotion; ``None`` where it is not told."""
+        told = self.ask_if_told("timeline_standby" if self.watermark.is_standby else "timeline")
+        return int(told[0]["timeline"]) if told and told[0]["timeline"] else None
+
     def transaction_ids(self) -> TransactionIds | None:
         """What rows' transaction ids are counted by; ``None`` where updates are not told by them."""
         if "xmin" not in self.changes.columns:
             return None
         reached = self.ask_if_told("transaction_ids")
-        timeline = self.ask_if_told("timeline_standby" if self.watermark.is_standby else "timeline")
         return TransactionIds(
             self.identity().get("system_identifier"),
-            int(timeline[0]["timeline"]) if timeline and timeline[0]["timeline"] else None,
+            self.timeline(),
             reached=int(reached[0]["reached"]) if reached else None,
             columns=f"{zlib.crc32(self._numbers.encode()):08x}",
         )

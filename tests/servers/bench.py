@@ -16,7 +16,7 @@ from unittest import mock
 
 import psycopg
 
-from analytics.errors import AnalyticsError
+from analytics.errors import AnalyticsError, read_by_command
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake
 from analytics.model import ExtractResult
@@ -79,9 +79,10 @@ class Outcome:
 
     @property
     def sentence(self) -> str:
-        """The refusal, in one line with its repair; else the notes."""
+        """The refusal, in one line with its repair, as who typed a command reads it; else the notes."""
         if self.error is not None:
-            return f"{self.error.message} → {self.error.hint}"
+            with read_by_command():
+                return f"{self.error.message} → {self.error.hint}"
         return "; ".join(self.result.notes) if self.result else ""
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -13,7 +14,7 @@ import psycopg
 
 from analytics.lake.lake import Lake
 from analytics.source import copy_stream
-from tests.servers import rows
+from tests.servers import compare, rows
 from tests.servers.bench import Bench, BrokenError, filled
 from tests.servers.compare import Compared
 from tests.servers.installed import full
@@ -59,6 +60,10 @@ def standbys(bench: Bench) -> None:
             bench.play(
                 f"{GROUND}, promoted in the middle", "then written to", partial(_promoted, bench, primary, standby)
             )
+        with copied(primary, bench.place() / "data") as standby:
+            what = "promoted, and the old primary started again"
+            work = partial(_left_behind, bench, primary, standby, owner)
+            bench.play(f"{GROUND} that was not told of all", what, work)
 
 
 def in_the_middle(happen: Callable[[], object], number: int = 3) -> Any:
@@ -188,3 +193,29 @@ def _promoted(bench: Bench, primary: Server, standby: Server) -> tuple[Compared,
     primary.stop("fast")
     primary.start()
     return Compared(before.rows + after.rows), "; ".join(dict.fromkeys(note for one in found for note in one.notes))
+
+
+def _left_behind(bench: Bench, primary: Server, standby: Server, owner: str) -> tuple[Compared, str]:
+    """The lake has rows, updates and programs that the promoted server never had; then there are two primaries."""
+    lake, url = bench.lake(), standby.url("game")
+    follow(primary, standby)
+    standby.execute("alter system set primary_conninfo = ''", "select pg_reload_conf()")
+    while primary.execute("select 1 from pg_stat_replication"):
+        time.sleep(0.05)
+    update = f'update {LOG} set points = {{}}, updated_at = now() where "realmId" = \'padded\' and "durationMs" = 1'
+    primary.execute(update.format(9), PADDING, database="game")
+    bench.done(owner, lake)
+    newer = compare.source_rows(owner)
+    primary.stop("immediate")
+    standby.promote()
+    older = compare.source_rows(url)
+    results = bench.done(url, lake)
+    lost = {key: row for key, row in newer.items() if key not in older}
+    found = compare.compare({**lost, **older}, Path(str(lake.root)))
+    said = [note for one in results for note in one.notes if "lost on the way" in note]
+    if not found.is_equal or not lost or not any(f"{len(lost):,} rows" in note for note in said):
+        raise BrokenError(f"{found}; {len(lost)} rows were lost, and it says {said}")
+    primary.start()
+    primary.execute(update.format(10), database="game")
+    _, refused = bench.refused(owner, lake, "--accept-source", "on timeline", at_once=True)
+    return found, "; ".join([*dict.fromkeys(said), f"then refused: {refused.partition(' → ')[0]}"])

@@ -90,6 +90,10 @@ def test_an_error_is_explained(error: psycopg.Error, is_transient: bool, says: s
         ("FATAL: remaining connection slots are reserved for roles with the SUPERUSER attribute", True, "no free"),
         ("FATAL: the database system is starting up", True, "is starting"),
         ("FATAL: the database system is not yet accepting connections", True, "is starting"),
+        ('connection to server on socket "/s" failed: session is read-only', True, "none does at the moment"),
+        ('connection to server on socket "/s" failed: server is in hot standby mode', True, "none does at the moment"),
+        ('connection to server on socket "/s" failed: session is not read-only', False, "of the kind"),
+        ('connection to server on socket "/s" failed: server is not in hot standby mode', False, "of the kind"),
         ('FATAL: password authentication failed for user "u"', False, "does not let us in"),
         ('FATAL: database "d" does not exist', False, "does not let us in"),
         ('FATAL: no pg_hba.conf entry for host "h"', False, "does not let us in"),
@@ -189,6 +193,24 @@ def test_a_session_that_is_ended_in_the_middle_is_opened_again_and_what_was_done
     assert len([note for note in result.notes if "the source failed once" in note]) == 1
     assert Warehouse(fresh).sql("select count(*), count(distinct execution_id) from executions").fetchall() == [(3, 3)]
     assert table.extract(fresh, "2026-07-01").nothing_to_do
+
+
+@pytest.mark.usefixtures("hurry")
+def test_a_standby_that_is_not_promoted_yet_is_waited_for_where_the_url_asks_for_a_primary(
+    table: Table, fresh: Lake
+) -> None:
+    table.insert()
+    [(name,)] = table.execute("select quote_ident(current_database())")
+    table.execute(f"alter database {name} set default_transaction_read_only = on")  # as a standby's sessions are
+
+    def promote(_: str) -> None:
+        with psycopg.connect(table.url, options="-c default_transaction_read_only=off") as connection:
+            connection.execute(f"alter database {name} reset default_transaction_read_only")
+
+    url = f"{table.url}&target_session_attrs=read-write"
+    result = extract(url, fresh, Window.parse("2026-07-07", "2026-07-10"), rates=Rates((), 0.05), notice=promote)
+    assert result.row_count == 1
+    assert any("went on by itself: the URL asks for a server that takes writes" in note for note in result.notes)
 
 
 @pytest.mark.usefixtures("hurry")

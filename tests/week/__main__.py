@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from analytics import demo
-from analytics.demo import EmbeddedServer
+from tests.week.servers import Servers
 from tests.week.source import Source
 from tests.week.week import Week, WeekError, utc
 
@@ -27,13 +28,18 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave lake and reports here")
     options = parser.parse_args()
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="week-") as name, EmbeddedServer(Path(name) / "pg") as server:
+    with contextlib.ExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory(prefix="week-"))
+        Path(name).chmod(0o755)  # servers run as somebody else where we are root
+        servers = Servers(Path(name))
+        stack.callback(servers.end)
         folder = options.keep or Path(name) / "life"
         folder.mkdir(parents=True, exist_ok=True)
         population = demo.simulate(runs=options.runs, days=8, directory=Path(name) / "population")
         first = utc(f"{UNTIL - timedelta(days=8)}")
-        week = Week(Source(server.url), folder, first, random.Random(options.seed))
+        week = Week(Source(servers.url), folder, first, random.Random(options.seed), servers)
         week.source.begin(population)
+        servers.begin()
         try:
             week.run(options.hours)
         except WeekError as error:

@@ -78,6 +78,27 @@ class Source:
             where id in (select id from {LOG} where created_at >= %s order by hashtext(id::text) limit 7)"""
         return self.do(text, [hour, hour - timedelta(days=1)])
 
+    def programs(self) -> set[tuple[str, int, str | None]]:
+        """Id, version and description of each."""
+        with psycopg.connect(self.url) as connection:
+            return set(connection.execute("select id::text, version, description from strategydefinition").fetchall())
+
+    def publish(self, description: str) -> None:
+        """A version more of a family, which has the number of the next."""
+        self.do(
+            """insert into strategydefinition (id, created_at, updated_at, "realmId", name, description, type, "astJson",
+                                               version, status, "publishedAt")
+            select gen_random_uuid(), created_at, updated_at, "realmId", name, %s, type, "astJson", version + 1, status,
+                   "publishedAt"
+              from strategydefinition where "realmId" = 'acme-cycling' and name = 'Speed bonus' order by version desc limit 1""",
+            [description],
+        )
+
+    def deliver_again(self, hour: datetime) -> None:
+        """Of what arrives within an hour half is never delivered again, and the other half with other points."""
+        self.do(f"delete from {ARCHIVE} where arrives = %s and abs(hashtext(id::text)) / 7 %% 2 = 0", [hour])
+        self.do(f"update {ARCHIVE} set points = points + 2 where arrives = %s", [hour])
+
     def crash(self, patience: float = 20) -> bool:
         """The process that serves a run is killed once it has begun, which throws everybody out; whether there was one."""
         until = time.monotonic() + patience

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from analytics.lake.lake import Lake
 from analytics.warehouse.warehouse import Warehouse
+from tests.week.failovers import Failovers
+from tests.week.servers import Servers
 from tests.week.source import Row, Source
 
 RATES = """[[rate]]
@@ -58,6 +60,7 @@ class Week:
         folder: Of lake, reports and files.
         first: Its first hour, UTC.
         random: Decides when a run is killed.
+        servers: Of the source, where one may take the other's place.
         counts: What was done, and how it ended.
         said: A line per event.
     """
@@ -66,9 +69,11 @@ class Week:
     folder: Path
     first: datetime
     random: random.Random
+    servers: Servers | None = None
     counts: Counter[str] = field(default_factory=Counter)
     said: list[str] = field(default_factory=list)
     _kept: dict[str, Row] = field(default_factory=dict)
+    _held: dict[str, Row] = field(default_factory=dict)
     _erased: set[str] = field(default_factory=set)
     _expired: str = ""
     _rate_changes: datetime | None = None
@@ -94,16 +99,25 @@ class Week:
                 self.counts["rows written once more"] += self.source.change_some(hour)
             for event in events.get(number, ()):
                 self.said.append(f"{hour:%a %H:%M} {event(hour)}")
-            self._extract(hour)
+            self.extract(hour)
             if hour.hour == 2 and number > 24:
                 self._report(hour)
-        self._extract(self.first + hours * HOUR, is_killed=False)
+        self.extract(self.first + hours * HOUR, is_killed=False)
 
     # ---- what happens ------------------------------------------------------------------------------------------------------
 
     def _events(self) -> Mapping[int, tuple[Callable[[datetime], str], ...]]:
         """By hour of the week."""
-        return {
+        failovers = Failovers(self, self.servers, WeekError) if self.servers else None
+        with_servers: dict[int, tuple[Callable[[datetime], str], ...]] = {}
+        if failovers:
+            with_servers = {
+                34: (failovers.fail_over,),
+                37: (failovers.come_back,),
+                93: (failovers.back_up,),
+                99: (failovers.restore,),
+            }
+        return with_servers | {
             30: (self._change_rate,),
             45: (self._add_column,),
             57: (self._crash,),
@@ -130,11 +144,11 @@ class Week:
         found: list[bool] = []
         thread = threading.Thread(target=lambda: found.append(self.source.crash()))
         thread.start()
-        done = self._command("extract", "--force", *self._window(_hour))
+        done = self.command("extract", "--force", *self.window(_hour))
         thread.join()
         self.source.wait()
         self.counts["server crashes"] += found[0]
-        self._ends("extract in a crash", done, {0, 3})
+        self.ends("extract in a crash", done, {0, 3})
         return f"the server crashes under a run, which ends with {done.returncode}"
 
     def _erase(self, _hour: datetime) -> str:
@@ -142,7 +156,7 @@ class Week:
             "select external_user_id, count(*) from executions where external_user_id is not null group by 1 order by 2 desc, 1"
         )
         user = users.fetchall()[0][0]
-        self._ends("erase", self._command("erase", "--user", user), {0})
+        self.ends("erase", self.command("erase", "--user", user), {0})
         self._erased.add(user)
         return "somebody is erased; the source still has the rows"
 
@@ -171,45 +185,43 @@ class Week:
     def _expire(self, hour: datetime) -> str:
         before = (hour - 3 * DAY).date().isoformat()
         # Days of which the source has dropped rows are not as it has them, and this is known.
-        self._ends(
-            "expire", self._command("expire", "--before", before, "--yes", "--unverified", "--accept-clock"), {0}
-        )
+        self.ends("expire", self.command("expire", "--before", before, "--yes", "--unverified", "--accept-clock"), {0})
         self._expired = before
         return f"days before {before} are expired"
 
     def _kill_report(self, hour: datetime) -> str:
         words = ["report", "run", "nightly.toml", "--as-of", f"{hour:%Y-%m-%d}", "--force"]
-        done = self._command(*words, killed_after=2.5)
+        done = self.command(*words, killed_after=2.5)
         self.counts["reports killed"] += done.returncode < 0
         return f"reports are killed in their middle ({done.returncode})"
 
     # ---- the commands ------------------------------------------------------------------------------------------------------
 
-    def _window(self, hour: datetime) -> tuple[str, ...]:
+    def window(self, hour: datetime) -> tuple[str, ...]:
         day = hour.date()
         since = max(day - 2 * DAY, self.first.date())
         return "--since", f"{since}", "--until", f"{day + DAY}"
 
-    def _extract(self, hour: datetime, *, is_killed: bool | None = None) -> None:
+    def extract(self, hour: datetime, *, is_killed: bool | None = None) -> None:
         is_killed = self.random.random() < 0.15 if is_killed is None else is_killed
         after = self.random.uniform(0.2, 2.0) if is_killed else None
-        done = self._command("extract", *self._window(hour), killed_after=after)
+        done = self.command("extract", *self.window(hour), killed_after=after)
         self.counts["extractions"] += 1
         self.counts["extractions killed"] += done.returncode < 0
         if done.returncode >= 0:
-            self._ends(f"extract at {hour:%a %H:%M}", done, {0})
-        self._check(hour, is_whole=done.returncode == 0)
+            self.ends(f"extract at {hour:%a %H:%M}", done, {0})
+        self.check(hour, is_whole=done.returncode == 0)
 
     def _report(self, hour: datetime) -> None:
-        done = self._command("report", "run", "nightly.toml", "--as-of", f"{hour:%Y-%m-%d}", "--json")
+        done = self.command("report", "run", "nightly.toml", "--as-of", f"{hour:%Y-%m-%d}", "--json")
         # 4 in the first days: a window of a week begins before the log does.
-        self._ends(f"report run at {hour:%a %H:%M}", done, {0, 1, 4})
+        self.ends(f"report run at {hour:%a %H:%M}", done, {0, 1, 4})
         for one in json.loads(done.stdout):
             self.counts[f"reports {one['state']}"] += 1
         if not (self.folder / "out" / "index.html").is_file():
             raise WeekError(f"{hour:%a %H:%M}: no index")
 
-    def _command(self, *words: str, killed_after: float | None = None) -> subprocess.CompletedProcess[str]:
+    def command(self, *words: str, killed_after: float | None = None) -> subprocess.CompletedProcess[str]:
         rates = self.folder / "rates.toml"
         environment = {
             "PATH": "/usr/bin:/bin",
@@ -237,18 +249,19 @@ class Week:
                 raise WeekError(f"{words} did not end within ten minutes: {err[-2000:]}") from None
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
-    def _ends(self, what: str, done: subprocess.CompletedProcess[str], codes: set[int]) -> None:
+    def ends(self, what: str, done: subprocess.CompletedProcess[str], codes: set[int]) -> None:
         if done.returncode not in codes:
             raise WeekError(f"{what}: exit code {done.returncode}, {done.stderr[-3000:]}")
 
     # ---- what has to hold --------------------------------------------------------------------------------------------------
 
-    def _check(self, hour: datetime, *, is_whole: bool) -> None:
-        """Every row once, where and as the source has it; nobody who was erased; nothing that is expired.
+    def check(self, hour: datetime, *, is_whole: bool, is_about_programs: bool = True) -> None:
+        """Every row once, where and as the source has it; what it has lost as it was; nobody who was erased; nothing expired.
 
         Args:
             hour: The last one.
             is_whole: A run has ended well: the lake has every row of its window.
+            is_about_programs: And every program.
         """
         began = time.monotonic()
         source = self.source.rows()
@@ -265,22 +278,35 @@ class Week:
             )
         if users := self._erased & {one[4] for one in rows}:
             raise WeekError(f"{hour}: {len(users)} erased users are there")
+        erased = self.erased_ids()
+        held = {key: row for key, row in self._held.items() if row[1] >= self._expired and key not in erased}
+        if gone := {
+            key for key, row in held.items() if found.get(key) != row and (key not in source or key not in found)
+        }:
+            raise WeekError(
+                f"{hour}: {len(gone)} rows that the lake had are gone or other ones, such as {next(iter(gone))}"
+            )
+        self._held |= found
+        self.counts["rows held that the source has lost"] = len(held.keys() - source.keys())
         if is_whole:
             since = max(hour.date() - 2 * DAY, self.first.date()).isoformat()
             wanted = {key: row for key, row in source.items() if row[1] >= since}
-            erased = self._erased_ids()
             missing = {key for key in wanted if key not in found} - erased
             other = {key for key in wanted if key in found and found[key] != wanted[key]}
             if missing or other:
                 raise WeekError(f"{hour}: {len(missing)} rows are missing, {len(other)} are other ones")
             self.counts["rows compared"] += len(wanted)
             assert warehouse
+            if is_about_programs:
+                there = set(warehouse.sql(_PROGRAMS).fetchall())
+                if odd := there ^ self.source.programs():
+                    raise WeekError(f"{hour}: programs differ: {odd}")
             if bad := [one for one in warehouse.check() if one.severity == "error" and not one.passed]:
                 raise WeekError(f"{hour}: {bad}")
         self.counts["checks"] += 1
         self.counts["seconds of checks"] += round(time.monotonic() - began)
 
-    def _erased_ids(self) -> set[str]:
+    def erased_ids(self) -> set[str]:
         if not self._erased:
             return set()
         import psycopg
@@ -292,6 +318,7 @@ class Week:
 
 _ROWS = """select execution_id, realm_id, day::varchar, points::double, external_user_id
 from executions where created_at is not null"""
+_PROGRAMS = "select strategy_id, strategy_version, description from definitions where not is_deleted"
 
 
 def utc(text: str) -> datetime:

@@ -261,7 +261,10 @@ def _origin(source: Source, lake: Lake) -> Iterator[Check]:
         yield ok("origin", "the lake has no ledger yet: any source will do")
         return
     try:
-        source_identity.check(lake, source.identity(), accept=False)
+        identity = source.identity()
+        source_identity.check(lake, identity, accept=False)
+        timeline = None if source.watermark.is_standby else source.timeline()
+        source_identity.check_timeline(lake, identity, timeline, accept=False)
         yield ok("origin", "this is the server and database the lake was made from")
     except SourceError as error:
         yield problem("origin", error.message.removesuffix("; nothing was written"), error.hint)

@@ -57,6 +57,8 @@ def _kick(cards: Sequence[Card], newest: date) -> page.Markup:
     realms = {card.realm for card in cards if card.is_scoped}
     named = len(realms - {None})
     parts = ["Reports"]
+    if realms and not all(card.is_scoped for card in cards):
+        parts.append("all realms together")  # or the next words would say of how many there are
     if named:
         parts.append(f"{named} realm{'s' * (named != 1)}{' and runs without one' if None in realms else ''}")
     day = page.strong(write.day(newest, long=True, year=True))

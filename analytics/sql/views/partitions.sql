@@ -6,7 +6,7 @@ comment on column partitions.realm_id is 'Tenant; may be NULL.';
 comment on column partitions.day is 'UTC date; NULL for rows without a usable created_at.';
 comment on column partitions.logged_count is 'Rows in the file.';
 comment on column partitions.source_count is 'Rows the server counted.';
-comment on column partitions.kept_count is 'Rows kept though the source has deleted them.';
+comment on column partitions.kept_count is 'Rows kept though the source no longer has them: deleted there, or lost when it was promoted or restored.';
 comment on column partitions.erased_count is 'Rows left out, of erased people and those that were found in another partition since: logged_count is source_count plus kept_count less these.';
 comment on column partitions.trace_entries is 'Stored trace entries.';
 comment on column partitions.irregular_count is 'Rows whose trace is kept verbatim besides the list.';
