@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analytics.errors import ConfigurationError, LakeError
+from analytics.extraction import searched_words
 from analytics.extraction.privacy import tombstones
 from analytics.extraction.privacy.policy import Policy, PseudonymKey
 from analytics.extraction.privacy.row_filter import KnownIds, PrivacyContext, json_unescaped, protect_definition
@@ -109,6 +110,7 @@ def take_out(
         gone = ErasedIndex(erasures, key, tombstones.lake_secret(lake.root))
     except ConfigurationError:  # somebody erases by a pseudonym, without the key: the next extraction has it
         lake.write_text(lake.root / tombstones.LEDGER, tombstones.searched_json(erasures, {}))
+        lake.remove(lake.root / searched_words.NAME)  # among them words of whom this erasure was for
         return []
     _finish_the_last(lake)
     search, privacy = _Search(lake, gone, erasures, learns=True), PrivacyContext(Policy(), gone, KnownIds({}))

@@ -495,3 +495,11 @@ def test_words_are_looked_for_wherever_a_tombstone_finds_ids(fresh: Lake) -> Non
             words.gather(there, forms)
             assert words._hash(user) <= there, (user, text)
     assert found > 100
+
+
+def test_no_words_are_left_where_files_cannot_be_searched(people_table: Table, fresh: Lake) -> None:
+    people_table.extract(fresh, policy=Policy(KEY))
+    erase(fresh, "nobody-0815", Policy(KEY))
+    assert (fresh.root / NAME).is_file()
+    erase(fresh, KEY.pseudonym("acme", ANNA), Policy())
+    assert not (fresh.root / NAME).exists()
