@@ -70,7 +70,7 @@ def make(lake: Lake, tenants: int, days: int) -> None:
         templates = [_template(Lake(Path(folder)), has_traces) for has_traces in (True, False)]
         for table in day_files.TABLES:
             for tenant in range(tenants):
-                lake.realm_path(table, realm_of(tenant)).mkdir(parents=True)
+                lake.realm_path(table, realm_of(tenant)).parent.mkdir(parents=True)
         for day in range(days):
             todays = [_of_day(template, day) for template in templates]
             infos = [_write(lake, todays[bool(tenant % _TRACED)], tenant, day) for tenant in range(tenants)]
