@@ -25,6 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analytics.extraction import day_files
+from analytics.extraction.privacy import policy
+from analytics.extraction.privacy.policy import Policy
 from analytics.lake import definitions, small_partitions
 from analytics.lake.lake import Lake
 from analytics.model import Fingerprint, Partition, PartitionInfo
@@ -63,11 +65,12 @@ def realm_of(tenant: int) -> str:
 def make(lake: Lake, tenants: int, days: int) -> None:
     """The whole lake, day by day."""
     definitions.write(lake, list(_programs(tenants)), lake.root)
+    lake.write_text(lake.root / policy.FILE, Policy().to_json())  # or every command asks the whole ledger for keys
     with tempfile.TemporaryDirectory(dir=lake.root.parent) as folder:
         templates = [_template(Lake(Path(folder)), has_traces) for has_traces in (True, False)]
         for table in day_files.TABLES:
             for tenant in range(tenants):
-                lake.realm_path(table, realm_of(tenant)).mkdir(parents=True)
+                lake.realm_path(table, realm_of(tenant)).parent.mkdir(parents=True)
         for day in range(days):
             todays = [_of_day(template, day) for template in templates]
             infos = [_write(lake, todays[bool(tenant % _TRACED)], tenant, day) for tenant in range(tenants)]

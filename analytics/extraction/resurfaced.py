@@ -4,6 +4,9 @@ A backup that is put back, or an older version that does not know of tombstones,
 remembers of every file what tells it from another (size, times, a hash; the object's version) once it was made or searched with
 all tombstones there are; a file that is another, and every file after another erasure, is searched again, of whatever day. A
 file of the same content is the same: a lake may be copied, and given to another owner.
+
+Of a file that was searched with all tombstones but the one that an erasure has just written, the words it holds are remembered
+(see ``searched_words``): where those of the person are not among them, it is not opened again.
 """
 
 from __future__ import annotations
@@ -18,11 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analytics.errors import ConfigurationError, LakeError
+from analytics.extraction import searched_words
 from analytics.extraction.privacy import tombstones
 from analytics.extraction.privacy.policy import Policy, PseudonymKey
 from analytics.extraction.privacy.row_filter import KnownIds, PrivacyContext, json_unescaped, protect_definition
 from analytics.extraction.privacy.tombstones import ErasedIndex, Tombstone
 from analytics.extraction.rewrite_partition import hash_of, put, rewrite
+from analytics.extraction.searched_words import SearchedWords
 from analytics.lake import definitions, foreign_files, ledger, schema
 from analytics.lake.lake import REALM_TABLES, Lake, day_of
 from analytics.model import Partition, PartitionInfo
@@ -62,8 +67,25 @@ class ResurfacedFile:
     repair: str
 
 
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """Somebody who has just been erased, and whose id is still known.
+
+    Attributes:
+        tombstone: Theirs.
+        ids: Everything that the tombstone recognises: no other text is theirs.
+    """
+
+    tombstone: Tombstone
+    ids: Collection[str]
+
+
 def take_out(
-    lake: Lake, key: PseudonymKey | None, workspace: Path, written: Collection[Partition] | None = None
+    lake: Lake,
+    key: PseudonymKey | None,
+    workspace: Path,
+    written: Collection[Partition] | None = None,
+    newest: Newest | None = None,
 ) -> list[str]:
     """Search every file that the ledger does not know as searched, and take erased people out; only under the lock.
 
@@ -73,6 +95,7 @@ def take_out(
         workspace: Folder for files on their way.
         written: Partitions whose files this run has made, of rows without them, after it has searched the lake: then these are
             remembered, and only programs are searched, for nothing else has changed.
+        newest: Whom this run has erased, so that files which cannot name them need not be opened.
 
     Returns:
         What a person should know, in sentences.
@@ -87,15 +110,16 @@ def take_out(
         gone = ErasedIndex(erasures, key, tombstones.lake_secret(lake.root))
     except ConfigurationError:  # somebody erases by a pseudonym, without the key: the next extraction has it
         lake.write_text(lake.root / tombstones.LEDGER, tombstones.searched_json(erasures, {}))
+        lake.remove(lake.root / searched_words.NAME)  # among them words of whom this erasure was for
         return []
     _finish_the_last(lake)
-    search, privacy = _Search(lake, gone, erasures), PrivacyContext(Policy(), gone, KnownIds({}))
+    search, privacy = _Search(lake, gone, erasures, learns=True), PrivacyContext(Policy(), gone, KnownIds({}))
     infos: dict[str, PartitionInfo] = {}
     taken: list[str] = []
     left: list[str] = []
     made = None if written is None else {lake.name("executions", partition) for partition in written}
     marks = search.marks(made)
-    for name in search.unknown(marks):
+    for name in search.unknown(marks, newest=newest):
         if made and name in made:
             continue
         realm, holds = search.look(name)
@@ -114,8 +138,7 @@ def take_out(
             taken.append(name)
             if search.look(name)[1]:
                 left.append(name)
-    search.remember(erasures, search.marks(made) if taken else marks, left, is_all=made is None)
-    notes = []
+    notes = search.remember(erasures, search.marks(made) if taken else marks, left, is_all=made is None)
     if taken:
         notes.append(
             f"somebody who was erased was in {_named(search, taken)} again, from a backup or an older version, and was taken out"
@@ -169,24 +192,43 @@ def find_resurfaced(
 class _Search:
     """Looks into files for erased people."""
 
-    def __init__(self, lake: Lake, gone: ErasedIndex | None, erasures: Sequence[Tombstone]) -> None:
+    def __init__(
+        self, lake: Lake, gone: ErasedIndex | None, erasures: Sequence[Tombstone], *, learns: bool = False
+    ) -> None:
         self._lake, self.erased = lake, gone
         self._root = f"{lake.root}/"
+        self._names_now = {tombstone.name for tombstone in erasures}
         self._listed, self._files = tombstones.read_searched(lake.root)
-        self._known = self._files if set(self._listed) == {tombstone.name for tombstone in erasures} else {}
+        self._known = self._files if set(self._listed) == self._names_now else {}
         self._seen: dict[tuple[str | None, str], bool] = {}
+        self._marks: Mapping[str, str] = {}
+        self._learns, self._has_learnt = learns, False
 
-    def unknown(self, marks: Mapping[str, str], realms: Sequence[str | None] | None = None) -> list[str]:
-        """Files that the ledger does not know as searched."""
+    @functools.cached_property
+    def _words(self) -> SearchedWords:
+        return SearchedWords(self._lake)
+
+    def unknown(
+        self, marks: Mapping[str, str], realms: Sequence[str | None] | None = None, newest: Newest | None = None
+    ) -> list[str]:
+        """Files that the ledger does not know as searched, less those of which their words tell that they hold nobody."""
         found = [
             name for name, mark in marks.items() if not is_same_file(self._known.get(self.relative(name), ""), mark)
         ]
+        if newest and set(self._listed) == self._names_now - {newest.tombstone.name}:
+            may_hold = self._words.seeker(newest.ids)
+            found = [
+                name
+                for name in found
+                if not is_same_file(self._files.get(relative := self.relative(name), ""), marks[name])
+                or may_hold(relative, marks[name])
+            ]
         if realms is None:
             return found
         folders = {self._lake.realm_path("definitions", realm).parent.name for realm in realms}
         return [name for name in found if self.relative(name).split("/")[1] in folders]
 
-    def marks(self, made: Iterable[str] | None = None) -> dict[str, str]:
+    def marks(self, made: Iterable[str] | None = None) -> Mapping[str, str]:
         """Files that are searched, and what tells each from another.
 
         Args:
@@ -196,7 +238,8 @@ class _Search:
             names = [*foreign_files.list_files(self._lake, tables=("executions", *REALM_TABLES)).places]
         else:
             names = [*made, *(name for table in REALM_TABLES for name in self._lake.files(table))]
-        return {name: mark for name in sorted(names) if (mark := self._mark(name))}
+        self._marks = {name: mark for name in sorted(names) if (mark := self._mark(name))}
+        return self._marks
 
     def _mark(self, name: str) -> str | None:
         """What tells a file from every other that may come to lie there."""
@@ -204,7 +247,7 @@ class _Search:
 
     def remember(
         self, erasures: Sequence[Tombstone], marks: Mapping[str, str], left: Collection[str], *, is_all: bool
-    ) -> None:
+    ) -> list[str]:
         """Write down which files were searched, where that has changed; only under the lock.
 
         Args:
@@ -212,12 +255,18 @@ class _Search:
             marks: As ``marks`` gives them.
             left: Those that still hold somebody, or may.
             is_all: Whether they are all that there are; if not, what is known of the others stays.
+
+        Returns:
+            What was in the way, in sentences for a person.
         """
         unfinished = frozenset(left)
         searched = {self.relative(name): mark for name, mark in marks.items() if name not in unfinished}
         files = searched if is_all else {**self._known, **searched}
-        if (self._listed, self._files) != (sorted(tombstone.name for tombstone in erasures), files):
+        has_changed = (self._listed, self._files) != (sorted(tombstone.name for tombstone in erasures), files)
+        if has_changed:
             self._lake.write_text(self._lake.root / tombstones.LEDGER, tombstones.searched_json(erasures, files))
+        # Also where nothing was learnt: words of what is gone, or was just erased, must not stay.
+        return self._words.remember(searched) if is_all and (has_changed or self._has_learnt) else []
 
     def relative(self, name: str) -> str:
         """A file's path in the lake; as text, for tens of thousands of them."""
@@ -228,30 +277,31 @@ class _Search:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        words: set[bytes] = set()
         try:
             # Of a few rows, handing columns to threads takes longer than reading them.
             with pq.ParquetFile(readable(self._lake.place(name)), pre_buffer=self._lake.storage.is_remote) as file:
-                wanted = [
-                    c for c in (*schema.PEOPLE_COLUMNS, *_TEXTS, *_OF_PROGRAMS, "trace") if c in file.schema_arrow.names
-                ]
+                there = {*file.schema_arrow.names}  # made anew each time it is asked for
+                wanted = [c for c in (*schema.PEOPLE_COLUMNS, *_TEXTS, *_OF_PROGRAMS, "trace") if c in there]
                 realm = None
                 for number in range(file.num_row_groups):
                     table = file.read_row_group(number, columns=["realm_id", *wanted], use_threads=False)
                     realm = table["realm_id"].slice(0, 1).to_pylist()[0] if len(table) else None
-                    if any(self._holds(realm, column, table[column]) for column in wanted):
-                        return realm, True
-                return realm, False
+                    for column in wanted:
+                        texts = _distinct(column, table[column])
+                        if self._holds(realm, column, texts):
+                            return realm, True
+                        if self._learns:
+                            self._words.gather(words, (form for text in texts for form in _forms(text)))
         except (OSError, KeyError, pa.ArrowException):
             return None, None
+        if self._learns and (mark := self._marks.get(name)):
+            self._has_learnt |= self._words.learn(self.relative(name), mark, words)
+        return realm, False
 
-    def _holds(self, realm: str | None, column: str, values: pa.ChunkedArray) -> bool:
-        import pyarrow.compute as pc
-
+    def _holds(self, realm: str | None, column: str, texts: Iterable[str]) -> bool:
         if self.erased is None:
             return False
-        if column == "trace":
-            values = pc.struct_field(pc.list_flatten(values), "value")
-        texts = filter(None, pc.unique(values).to_pylist())
         if column in schema.PEOPLE_COLUMNS:
             return any(self.erased.holds(realm, text) for text in texts)
         return any(self._names(realm, text) for text in texts)
@@ -259,10 +309,25 @@ class _Search:
     def _names(self, realm: str | None, text: str) -> bool:
         seen = self._seen.get((realm, text))
         if seen is None:
-            forms = {text, text.strip('"'), json_unescaped(text.strip('"'))}
-            seen = any(self.erased.find_ids(realm, form) for form in forms) if self.erased else False
+            seen = any(self.erased.find_ids(realm, form) for form in _forms(text)) if self.erased else False
             self._seen[realm, text] = seen
         return seen
+
+
+def _distinct(column: str, values: pa.ChunkedArray) -> list[str]:
+    import pyarrow.compute as pc
+
+    if values.null_count == len(values):
+        return []
+    if column == "trace":
+        values = pc.struct_field(pc.list_flatten(values), "value")
+    return [text for text in pc.unique(values).to_pylist() if text]
+
+
+def _forms(text: str) -> set[str]:
+    """A text as it stands, and as JSON means it."""
+    within = text.strip('"')
+    return {text, within, json_unescaped(within)}
 
 
 def _infos(lake: Lake) -> dict[str, PartitionInfo]:

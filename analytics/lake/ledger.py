@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMAT = 1
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 def entry(info: PartitionInfo) -> dict[str, Json]:
@@ -58,9 +59,12 @@ def entry(info: PartitionInfo) -> dict[str, Json]:
 
 
 def to_json(record: DayRecord) -> str:
-    """The ledger file of a day, readable by people too."""
-    data = facts(record) | {"partitions": [entry(info) for info in in_order(record)]}
-    return json.dumps(data, ensure_ascii=False, indent=1) + "\n"
+    """The ledger file of a day, readable by people too: a partition is a line."""
+    head = json.dumps(facts(record), ensure_ascii=False, indent=1).removesuffix("\n}")
+    # Not indented within: only then the standard library's compiled encoder is used, which takes a tenth of the time.
+    lines = ",\n".join(f"  {_ENCODER.encode(entry(info))}" for info in in_order(record))
+    listed = f"[\n{lines}\n ]" if lines else "[]"
+    return f'{head},\n "partitions": {listed}\n}}\n'
 
 
 def in_order(record: DayRecord) -> list[PartitionInfo]:

@@ -24,6 +24,7 @@ from analytics.extraction.privacy import prepare, tombstones
 from analytics.extraction.privacy.policy import Policy, PseudonymKey, is_pseudonym
 from analytics.extraction.privacy.row_filter import KnownIds, PrivacyContext, json_escaped, protect_definition
 from analytics.extraction.privacy.tombstones import ErasedIndex, Tombstone, digest_of, is_distinctive
+from analytics.extraction.resurfaced import Newest
 from analytics.extraction.rewrite_partition import RewriteResult, put, rewrite
 from analytics.lake import definitions, ledger
 from analytics.lake.foreign_files import FOLDER as SET_ASIDE
@@ -285,6 +286,7 @@ class _Erasure:
                 hint="restore the folder from a backup; if it is lost, delete that file, and erase each of those people again",
             )
         secret = subject.key or own or self._new_secret()
+        self._secret = secret
         tombstone = Tombstone(
             digest_of(secret, subject.user),
             subject.key.key_id if subject.key else "",
@@ -292,7 +294,9 @@ class _Erasure:
             {"partitions": []},
         )
         same = [old for old in erasures if old.name == tombstone.name]
-        self._tombstone = same[0] if same else replace(tombstone, data=_begun())
+        self._tombstone = (
+            same[0] if same else replace(tombstone, data={"version": __version__, "asked_at": _now(), "partitions": []})
+        )
         if not subject.key:
             self._tombstone.data["secret_id"] = secret.key_id
         if not is_pseudonym(subject.user):
@@ -343,7 +347,7 @@ class _Erasure:
         if not unread:
             self._tombstone.data["finished_at"] = _now()
         self._record()
-        resurfaced.take_out(lake, self._subject.key, self._workspace)
+        resurfaced.take_out(lake, self._subject.key, self._workspace, newest=self._newest())
         elsewhere, closed = self._subject.elsewhere(self._realms, reports)
         return ErasureReceipt(
             lake.root / tombstones.FOLDER / self._tombstone.name,
@@ -353,6 +357,14 @@ class _Erasure:
             closed,
             unread,
         )
+
+    def _newest(self) -> Newest | None:
+        """What the tombstone recognises; ``None`` where somebody's id may be recognised that is not known here."""
+        subject, told = self._subject, {*self._tombstone.digests}
+        if subject.key and is_pseudonym(subject.user):
+            return None  # the id of whom it stands for
+        ids = {subject.user, *(name for realm in self._realms for name in subject.names(realm))}
+        return Newest(self._tombstone, ids) if told == {digest_of(self._secret, one) for one in ids} else None
 
     # ---- one partition ---------------------------------------------------------------------------------------------
 
@@ -470,10 +482,6 @@ class _Erasure:
                 now = day_files.current(self._lake, record) if record else {}
                 if now.get(file.table) != file:
                     self._lake.remove(file.path)
-
-
-def _begun() -> dict[str, Json]:
-    return {"version": __version__, "asked_at": _now(), "partitions": []}
 
 
 def _now() -> str:

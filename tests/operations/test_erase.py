@@ -18,6 +18,7 @@ from analytics.estimates.sampling_rates import RateEntry, Rates
 from analytics.extraction import resurfaced
 from analytics.extraction.privacy.policy import Policy
 from analytics.extraction.privacy.tombstones import MARK
+from analytics.extraction.searched_words import NAME
 from analytics.lake.lake import Lake
 from analytics.model import Partition
 from analytics.operations.erase import erase
@@ -412,3 +413,51 @@ def test_the_gate_refuses_a_report_that_names_somebody_who_was_erased(
     page.write_text(f"<p>It was {name}.</p>")
     with pytest.raises(ReportError, match="somebody who was erased"):
         check(tmp_path / "out", forbidden)
+
+
+LINDA = "linda-4711"
+
+
+def looked_at(lake: Lake, user: str, policy: Policy, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Files that an erasure opens to search them."""
+    read: set[str] = set()
+    real = resurfaced._Search.look
+    with monkeypatch.context() as watched:
+        watched.setattr(
+            resurfaced._Search, "look", lambda self, name: read.add(self.relative(name)) or real(self, name)
+        )
+        erase(lake, user, policy)
+    return read
+
+
+@pytest.mark.parametrize("policy", [Policy(), Policy(KEY)], ids=["ids", "pseudonyms"])
+def test_another_erasure_opens_only_files_that_may_hold_the_person(
+    people_table: Table, fresh: Lake, tmp_path: Path, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = json.dumps({"odd": f'to "{LINDA}"'})
+    people_table.insert(created_at="2026-07-05 12:00:00+00", realmId="third", trace=odd)
+    people_table.extract(fresh, "2026-07-05", policy=policy)
+    people_table.extract(fresh, policy=policy)
+    every = {str(path.relative_to(fresh.root)) for path in fresh.root.glob("[edp]*/**/part.parquet")}  # type: ignore[arg-type]
+    assert looked_at(fresh, "nobody-0815", policy, monkeypatch) >= {n for n in every if n.startswith("executions")}
+    assert looked_at(fresh, "nobody-0816", policy, monkeypatch) == set()
+    other = "executions/realm=other/day=2026-07-07/part.parquet"
+    third = "executions/realm=third/day=2026-07-05/part.parquet"
+    shutil.copy2(str(fresh.root / other), tmp_path / "saved")
+    # theirs are made anew before they are searched; of the third tenant nobody but this row names the other person
+    assert third not in looked_at(fresh, ANNA, policy, monkeypatch)
+    assert third in looked_at(fresh, LINDA, policy, monkeypatch)
+    assert LINDA not in everything_in(fresh)
+    Path(str(fresh.root / other)).parent.mkdir(parents=True)  # the file was emptied, and comes back from a backup
+    shutil.copy2(tmp_path / "saved", str(fresh.root / other))
+    assert other in looked_at(fresh, "nobody-0817", policy, monkeypatch)
+    assert ANNA not in everything_in(fresh)
+    assert passes(fresh)
+
+
+def test_no_words_are_left_where_files_cannot_be_searched(people_table: Table, fresh: Lake) -> None:
+    people_table.extract(fresh, policy=Policy(KEY))
+    erase(fresh, "nobody-0815", Policy(KEY))
+    assert (fresh.root / NAME).is_file()
+    erase(fresh, KEY.pseudonym("acme", ANNA), Policy())
+    assert not (fresh.root / NAME).exists()
