@@ -56,6 +56,9 @@ class Log:
     def transaction_ids(self) -> None:
         """They are not told."""
 
+    def timeline(self) -> None:
+        """Nor is it."""
+
     def ask(self, name: str, parameters: object = None) -> list[dict[str, Any]]:
         raise SourceError(f"there is no server to be asked for {name}")
 

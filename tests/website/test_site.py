@@ -198,6 +198,7 @@ def size_of(png: bytes) -> tuple[int, int]:
     return width, height
 
 
+@pytest.mark.long  # two JupyterLabs and two browsers; make docs takes the picture, too
 @pytest.mark.usefixtures("browser")  # skipped where there is none
 def test_the_tour_is_photographed_with_its_answers_and_never_with_an_error(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
