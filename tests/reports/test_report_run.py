@@ -436,7 +436,7 @@ def test_the_newest_day_is_told_without_counting_a_finding_for_its_tenant_again(
         card(10, "new", counts={"new": 2}, realm="acme", is_scoped=True),
     )
     assert "10 July: 2 new, 1 worse, 1 fixed." in found.text
-    assert "Reports · all realms together · 1 realm · newest day" in found.text
+    assert "Reports · all realms together, 1 realm by itself · newest day" in found.text
     assert "Reports · newest day" in index_of(card(10)).text
 
 

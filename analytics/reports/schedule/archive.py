@@ -57,10 +57,13 @@ def _kick(cards: Sequence[Card], newest: date) -> page.Markup:
     realms = {card.realm for card in cards if card.is_scoped}
     named = len(realms - {None})
     parts = ["Reports"]
-    if realms and not all(card.is_scoped for card in cards):
-        parts.append("all realms together")  # or the next words would say of how many there are
+    # Or the words after it would say of how many realms there are.
+    together = "all realms together, " if realms and not all(card.is_scoped for card in cards) else ""
     if named:
-        parts.append(f"{named} realm{'s' * (named != 1)}{' and runs without one' if None in realms else ''}")
+        which = f"{named} realm{'s' * (named != 1)}{' and runs without one' if None in realms else ''}"
+        parts.append(f"{together}{which}{' by itself' * (bool(together) and len(realms) == 1)}")
+    elif together:
+        parts.append(f"{together}runs without one by themselves")
     day = page.strong(write.day(newest, long=True, year=True))
     return page.inline([" · ".join(parts), " · newest day ", day, ", UTC", _next(cards, newest)])
 
