@@ -219,6 +219,30 @@ def test_a_notebook_that_knows_no_least_number_of_users_is_refused_where_there_i
 
 
 @pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('x = float("nan")', "parameter x of"),
+        ("x = 50 * 1000", "50 \\* 1000"),
+        ('x: str = f"{1}"', "parameter x of"),
+        ("x = {[]: 1}", "parameter x of"),
+        ("x = = 3", "in line 5"),
+        ("%matplotlib inline", "in line 5"),
+    ],
+)
+def test_a_parameters_cell_that_is_no_list_of_plain_values_is_refused_by_its_line(
+    line: str, told: str, tmp_path: Path, lake: Lake
+) -> None:
+    own = notebook(tmp_path, "1")
+    book = nbformat.read(own, as_version=4)
+    cell = next(cell for cell in book.cells if "parameters" in cell.metadata.get("tags", []))
+    cell.source = "\n".join([*cell.source.split("\n")[:4], line, *cell.source.split("\n")[4:]])
+    nbformat.write(book, own)
+    with pytest.raises(UsageError, match=told) as refused:
+        api.render(str(own), out=tmp_path / "out", lake=str(lake.root), **WINDOW)
+    assert str(own) in refused.value.message and refused.value.hint
+
+
+@pytest.mark.parametrize(
     "given", [{"text": "x", "severity": "wrose"}, {"text": " "}, {"text": 5}, {"text": "x", "realm": 7}]
 )
 def test_a_finding_without_words_or_of_no_severity_is_refused(given: dict[str, Any]) -> None:

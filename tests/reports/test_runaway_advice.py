@@ -19,7 +19,9 @@ from analytics.cli import main
 from analytics.demo.families.elsewhere import HOSTILE_FAMILY, HOSTILE_REALM
 from analytics.lake import shell
 from analytics.lake.lake import Lake
+from analytics.reports.post_mortem import comparison_tables
 from analytics.reports.render import builders, rendering
+from analytics.reports.runaway import data_box
 from analytics.reports.runaway.report import RunawayRules
 from tests.conftest import Table
 from tests.runaway import world
@@ -64,6 +66,34 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Lake, str]
         return main(words)
 
     return run
+
+
+def in_box(box: str) -> list[str]:
+    """The commands above the queries of a page."""
+    return [line.removeprefix("-- ") for line in box.split("\n") if line.startswith("-- strategy-analytics ")]
+
+
+@pytest.mark.parametrize("whose", [{}, {"realm": HOSTILE_REALM}, {"realm": "sunny-gym"}, {"no_realm": True}])
+def test_the_commands_above_a_pages_queries_run(
+    whose: dict[str, Any], lake: Lake, run: Callable[[Lake, str], int]
+) -> None:
+    found = api.runaway_rules(str(lake.root), since="2026-07-10", until="2026-07-11", previous="none", **whose)
+    commands = in_box(data_box.queries(found.lake, found.since, found.until))
+    assert commands and [command for command in commands if run(lake, command) != 0] == []
+
+
+def test_the_commands_above_a_post_mortems_queries_tell_of_its_strategy_alone(
+    lake: Lake, run: Callable[[Lake, str], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"realm": "acme-cycling", "family": "Speed bonus", "since": "2026-07-07", "until": "2026-07-11"}
+    found = api.post_mortem(str(lake.root), **given).inquiry
+    for command in in_box(comparison_tables.queries(found.family, found.since, found.until)):
+        capsys.readouterr()
+        assert run(lake, f"{command} --format csv") == 0, command
+        head, *rows = capsys.readouterr().out.splitlines()
+        assert rows or "failures" in command, command
+        if "family_name" in head:
+            assert all("Speed bonus" in row for row in rows), command
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -111,9 +112,16 @@ def _definitions(family: Family) -> str:
 def queries(family: Family, since: datetime, until: datetime) -> str:
     """The SQL behind the page, with its parameters, ready for ``strategy-analytics query``."""
     # An author's text in a command that somebody pastes: quoted for the shell, and nothing that cannot be seen.
+    tenant = {} if family.realm is None else {"realm": family.realm}
+    named = {"family": family.name} if family.is_named else {}
+    values = {
+        "strategy_runs": {**tenant, "strategy_ids": json.dumps(family.strategy_ids, ensure_ascii=False)},
+        "failures": named,
+        "points_by_hour": named,
+    }
     parts = [
-        f"-- {commands.query(name, shell.realm(family.realm), since, until)}\n{sql.text('queries', name).strip()}"
-        for name in ("strategy_runs", "failures", "points_by_hour")
+        f"-- {commands.query(name, shell.realm(family.realm), since, until, **given)}\n{sql.text('queries', name).strip()}"
+        for name, given in values.items()
     ]
     # An id with a line break would end the comment: what follows would be run by whoever pastes it.
     ids = page.visible(", ".join(family.strategy_ids))

@@ -325,13 +325,26 @@ def _declared(notebook: Path, _changed_ns: int, _size: int) -> dict[str, Value]:
             '"parameters"; see docs/own-report.md',
         )
     found: dict[str, Value] = {}
-    for statement in ast.parse(cells[0]).body:
+    try:
+        statements = ast.parse(cells[0]).body
+    except SyntaxError as error:
+        raise UsageError(
+            f"the parameters cell of {notebook} cannot be read: {error.msg} in line {error.lineno}",
+            hint="it holds a line for each parameter, name = value, and no % or ! command",
+        ) from None
+    for statement in statements:
         match statement:
             case (
                 ast.Assign(targets=[ast.Name(id=name), *_], value=value)
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
             ):
-                found[name] = ast.literal_eval(value)
+                try:
+                    found[name] = ast.literal_eval(value)
+                except (ValueError, TypeError):
+                    raise UsageError(
+                        f"the default of the parameter {name} of {notebook} is no plain value: {ast.unparse(value)[:80]}",
+                        hint="a text, a number, True, False or None is written out; what is computed belongs into the next cell",
+                    ) from None
     if missing := [name for name in EVERY_REPORT if name not in found]:
         raise UsageError(
             f"{notebook} has no parameter {', '.join(missing)}", hint="every report is about a window of a lake"

@@ -22,7 +22,8 @@ from analytics.findings.runaway.finding import (
 )
 from analytics.findings.runaway.run_costs import DIGITS, logged
 from analytics.findings.runaway.runaway import HISTORY, Evidence
-from analytics.reports import log_notes, missing_days, page
+from analytics.lake import shell
+from analytics.reports import commands, log_notes, missing_days, page
 from analytics.reports.common import realm_name
 from analytics.reports.page import number as write
 from analytics.reports.page.inline import Inline, Markup
@@ -216,11 +217,12 @@ def _limits(limits: Thresholds) -> list[tuple[Inline, Inline]]:
     ]
 
 
-def queries(since: datetime, until: datetime, *, is_scoped: bool) -> str:
+def queries(lake: Warehouse, since: datetime, until: datetime) -> str:
     """The SQL behind the page, ready for ``strategy-analytics query``."""
-    ends = f"{'--realm …' if is_scoped else '--all-realms'} --since '{since:%Y-%m-%d %H:%M}' --until '{until:%Y-%m-%d %H:%M}'"
+    is_of_one = lake.is_scoped and len(lake.realms) == 1
+    whose = shell.realm(lake.realms[0]) if is_of_one else "--all-realms"
     shown = [
-        f"-- strategy-analytics query --name {name} {ends}\n{sql.text('queries', name).strip()}" for name in _QUERIES
+        f"-- {commands.query(name, whose, since, until)}\n{sql.text('queries', name).strip()}" for name in _QUERIES
     ]
     return "\n\n".join(shown)
 

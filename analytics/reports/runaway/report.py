@@ -305,7 +305,7 @@ class RunawayRules(ShownReport):
         pairs = data_box.facts(
             self.lake, self.evidence, self.previous, log_notes.sampling_words(self.sampling), self.silences
         )
-        shown = data_box.queries(self.since, self.until, is_scoped=self.lake.is_scoped)
+        shown = data_box.queries(self.lake, self.since, self.until)
         pairs = [*pairs, ("Left out", self.small.note)] if self.small else pairs
         queries = page.fold("Queries behind this page, ready to run", page.code(shown), id="queries")
         line = page.fold("Digest for a chat", page.code(self.digest))
