@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from analytics import sql
@@ -156,6 +157,9 @@ def with_moments(given: Mapping[str, Any], *, only_words: bool = False) -> dict[
     Args:
         given: By their names; ``since`` and ``until`` are the ends.
         only_words: Leave dates as they are, which a statement of one's own may compare with days.
+
+    Raises:
+        UsageError: The window ends before it begins, in words: its answer would look like a quiet one.
     """
     found = dict(given)
     for name in ("since", "until"):
@@ -165,6 +169,12 @@ def with_moments(given: Mapping[str, Any], *, only_words: bool = False) -> dict[
                 found[name] = moment(word)
             except UsageError:
                 continue  # DuckDB reads more ways to write a time, and says what it cannot
+    since, until = (found.get(name) if isinstance(given.get(name), str) else None for name in ("since", "until"))
+    if isinstance(since, datetime) and isinstance(until, datetime) and since > until:
+        raise UsageError(
+            f"the window ends before it begins: since {given['since']}, until {given['until']}",
+            hint="until is the first moment that is not in it",
+        )
     return found
 
 

@@ -471,3 +471,9 @@ def test_a_damaged_file_is_an_error_however_often_it_is_read(table: Table, fresh
     path.write_bytes(path.read_bytes()[:-20] + bytes(20))
     with pytest.raises(DamagedFileError, match=r"part\.parquet is damaged"):
         opened.run("failures")
+
+
+def test_a_window_that_ends_before_it_begins_is_refused_and_not_answered_with_nothing(warehouse: Warehouse) -> None:
+    with pytest.raises(UsageError, match="ends before it begins: since 2026-07-11, until 2026-07-06"):
+        warehouse.run("strategy_summary", since="2026-07-11", until="2026-07-06")
+    assert warehouse.run("strategy_summary", since="2026-07-06", until="2026-07-06").empty
