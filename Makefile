@@ -22,19 +22,18 @@ help:  ## show this list
 # here also where an environment forbids it: each process would compile all of them for itself.
 export PYTHONDONTWRITEBYTECODE :=
 PIP := $(VENV)/bin/python -m pip install --no-compile --quiet --disable-pip-version-check -c requirements.txt
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
 # The command and the embedded server come in less than half the time of the whole: what most targets need, and the demo first of all.
-$(READY): pyproject.toml requirements.txt
-	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+$(READY): pyproject.toml requirements.txt | $(VENV)/bin/python
 	$(PIP) -e '.[demo]' && touch $@
-$(TOOLS): pyproject.toml requirements.txt
-	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+$(TOOLS): pyproject.toml requirements.txt | $(VENV)/bin/python
 	$(PIP) -e '.[dev]' && touch $(READY) $@
 
 install: $(TOOLS)  ## create .venv with everything pinned: JupyterLab and the tools of tests and docs, too
 
 # EXTRAS=s3 for a lake in a bucket, EXTRAS=s3,spark …
-install-server:  ## what a scheduled job needs and no more: no JupyterLab, no test tools, no server
-	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+install-server: $(VENV)/bin/python  ## what a scheduled job needs and no more: no JupyterLab, no test tools, no server
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -e '.$(if $(EXTRAS),[$(EXTRAS)])'
 
 demo: $(READY)  ## embedded PostgreSQL, simulated engine, extract, both reports
@@ -118,7 +117,7 @@ prove-cluster: $(VENV)/.spark  ## half an hour: Spark standalone, GNU parallel o
 prove-stores: $(TOOLS)  ## ten minutes: a lake in Ceph's gateway and other stores, their faults too; fills docs/stores.md
 	$(VENV)/bin/python -m tests.stores --markdown docs/stores.md $(ARGS)
 
-prove-week: $(TOOLS)  ## a quarter of an hour: a week hour by hour, with kills, crashes, changes and reports; a reader checks each hour
+prove-week: $(TOOLS)  ## half an hour: a week hour by hour, with kills, crashes, changes and reports; a reader checks each hour
 	$(VENV)/bin/python -m tests.week $(ARGS)
 
 # Debian: apt-get install postgresql postgresql-contrib pgbouncer prometheus victoria-metrics; other versions come by npm and pip

@@ -8,6 +8,7 @@ SIGTERM and SIGHUP end it as any other process, once what it held is let go.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import traceback
 import warnings
@@ -38,31 +39,27 @@ def _main(arguments: Sequence[str] | None) -> int:
     warnings.filterwarnings("ignore", category=UserWarning)
     warnings.filterwarnings("ignore", category=RuntimeWarning)
     own_streams()
-    try:
+    with contextlib.ExitStack() as stack:  # what went wrong is told with the lake, too
         try:
-            invocation = parse(sys.argv[1:] if arguments is None else list(arguments))
-        finally:
-            sys.stdout.flush()  # --help and --version, into a pipe whose reader may be gone
-        if invocation is None:
-            return 0
-        with told_with_lake(invocation.lake):
             try:
-                return _run(invocation)
-            except (KeyboardInterrupt, BrokenPipeError):
-                raise
-            except Exception as error:
+                invocation = parse(sys.argv[1:] if arguments is None else list(arguments))
+            finally:
+                sys.stdout.flush()  # --help and --version, into a pipe whose reader may be gone
+            if invocation is None:
+                return 0
+            stack.enter_context(told_with_lake(invocation.lake))
+            return _run(invocation)
+        except KeyboardInterrupt:
+            say(f"{PROGRAM}: interrupted; finished partitions stay", priority=Priority.WARNING)
+            return 130
+        except BrokenPipeError as error:
+            if not is_unread():  # another pipe, that of a process of ours: something is wrong
                 return _tell(error)
-    except KeyboardInterrupt:
-        say(f"{PROGRAM}: interrupted; finished partitions stay", priority=Priority.WARNING)
-        return 130
-    except BrokenPipeError as error:
-        if not is_unread():  # another pipe, that of a process of ours: something is wrong
+            # The reader of a pipe left (| head): nothing is wrong.
+            discard(sys.stdout)
+            return 0
+        except Exception as error:
             return _tell(error)
-        # The reader of a pipe left (| head): nothing is wrong.
-        discard(sys.stdout)
-        return 0
-    except Exception as error:
-        return _tell(error)
 
 
 def _run(invocation: Invocation) -> int:

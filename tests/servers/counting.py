@@ -9,8 +9,10 @@ import re
 import shutil
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -24,7 +26,7 @@ Told = Sequence[tuple[str, Labels, Shown]]
 
 
 @dataclass(frozen=True)
-class Kind:
+class Kind(ABC):
     """A product.
 
     Attributes:
@@ -73,13 +75,13 @@ class Kind:
                 time.sleep(0.2)
             yield f"http://127.0.0.1:{port}"
 
-    @contextlib.contextmanager
-    def holding(self, told: Told, home: Path, port: int, *more: str) -> Iterator[str]:
+    @abstractmethod
+    def holding(self, told: Told, home: Path, port: int, *more: str) -> AbstractContextManager[str]:
         """One that has scraped what it is told, however long ago; arguments as for `running`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _words(self, home: Path, port: int) -> list[str]:
-        raise NotImplementedError
+        """Its command line, but for the program."""
 
 
 class Prometheus(Kind):
